@@ -1,0 +1,2 @@
+//! sekimorictl
+fn main() {}

@@ -1,0 +1,2 @@
+//! sekimori
+fn main() {}
