@@ -1,0 +1,175 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, BufRead as _, Write as _};
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::arguments::{
+    AuditCommand, Client as ClientArguments, Command, EnrolmentCommand, HrCommand, Login,
+    PolicyCommand, PolicyTest, Search, SessionCommand,
+};
+use crate::client::Client;
+use crate::output::{Answer, Failure};
+
+/// The commands that ask the admin API.
+pub(crate) async fn run(command: Command, arguments: &ClientArguments) -> Result<Answer, Failure> {
+    let client = Client::open(&arguments.client)?;
+    match command {
+        Command::Login(login) => log_in(&client, login).await,
+        Command::Hr(HrCommand::Import { file }) => {
+            let bytes = fs::read(&file)
+                .map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
+            client.upload("hr/import", bytes).await.map(Answer::good)
+        }
+        Command::Enrolment(EnrolmentCommand::Issue { staff_no, method, evidence }) => {
+            let body = json!({ "staff_no": staff_no, "method": method, "evidence": evidence });
+            client.call(Method::POST, "enrolment", Some(body)).await.map(Answer::good)
+        }
+        Command::Session(command) => session(&client, command).await,
+        Command::Policy(PolicyCommand::Test(test)) => policy_test(&client, test).await,
+        Command::Audit(command) => audit(&client, command).await,
+        Command::Config(_) | Command::Key(_) | Command::Bootstrap(_) => {
+            Err(Failure::local("this command runs on the gateway's host"))
+        }
+    }
+}
+
+async fn log_in(client: &Client, login: Login) -> Result<Answer, Failure> {
+    let code = match login.code {
+        Some(code) => code,
+        None => ask("code: ")?,
+    };
+    let body = json!({ "code": code.trim() });
+    let answer = client.call(Method::POST, "session/token", Some(body)).await?;
+    let bearer = answer
+        .get("bearer")
+        .and_then(Value::as_str)
+        .ok_or_else(|| Failure::refused("the gateway gave no bearer"))?;
+    client.remember(bearer)?;
+    Ok(Answer::good(json!({ "logged in": true, "expires": answer.get("expires") })))
+}
+
+fn ask(prompt: &str) -> Result<String, Failure> {
+    let mut line = String::new();
+    io::stderr()
+        .write_all(prompt.as_bytes())
+        .and_then(|()| io::stdin().lock().read_line(&mut line))
+        .map_err(|error| Failure::local(error.to_string()))?;
+    Ok(line)
+}
+
+async fn session(client: &Client, command: SessionCommand) -> Result<Answer, Failure> {
+    let answer = match command {
+        SessionCommand::List { staff_no } => {
+            let query = query(&[("staff_no", staff_no)]);
+            client.call(Method::GET, &format!("session{query}"), None).await?
+        }
+        SessionCommand::Kill { id } => {
+            client.call(Method::POST, &format!("session/{}/end", escape(&id)), None).await?
+        }
+    };
+    Ok(Answer::good(answer))
+}
+
+async fn policy_test(client: &Client, test: PolicyTest) -> Result<Answer, Failure> {
+    let body = json!({
+        "staff_no": test.staff_no, "url": test.url, "method": test.method,
+        "at": test.at, "zone": test.zone,
+    });
+    let answer = client.call(Method::POST, "policy/test", Some(body)).await?;
+    let permitted = answer.get("decision").and_then(Value::as_str) == Some("permit");
+    Ok(if permitted { Answer::good(answer) } else { Answer::bad(answer) })
+}
+
+async fn audit(client: &Client, command: AuditCommand) -> Result<Answer, Failure> {
+    match command {
+        AuditCommand::Tail { lines, follow: false } => {
+            let answer = client.call(Method::GET, &format!("audit/tail?limit={lines}"), None).await?;
+            Ok(Answer::good(told(&answer)))
+        }
+        AuditCommand::Tail { lines, follow: true } => follow(client, lines).await,
+        AuditCommand::Show { seq } => {
+            client.call(Method::GET, &format!("audit/records/{seq}"), None).await.map(Answer::good)
+        }
+        AuditCommand::Search(search) => {
+            let answer = client.call(Method::GET, &search_path(search), None).await?;
+            Ok(Answer::good(told(&answer)))
+        }
+        AuditCommand::Verify(_) => Err(Failure::local("verify reads files on this host")),
+    }
+}
+
+fn search_path(search: Search) -> String {
+    let query = query(&[
+        ("event", search.event),
+        ("staff_no", search.staff_no),
+        ("patient", search.patient),
+        ("from", search.from),
+        ("until", search.until),
+        ("limit", Some(search.limit.to_string())),
+    ]);
+    format!("audit/search{query}")
+}
+
+async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
+    let mut path = format!("audit/tail?limit={lines}");
+    loop {
+        let answer = client.call(Method::GET, &path, None).await?;
+        let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for record in records {
+            let shown = format!("{}\n", line(record));
+            io::stdout()
+                .write_all(shown.as_bytes())
+                .map_err(|error| Failure::local(error.to_string()))?;
+        }
+        if let Some(seq) = records.last().and_then(|record| record.get("seq")).and_then(Value::as_u64) {
+            path = format!("audit/tail?after={seq}&limit=1000");
+        }
+        // The server is asked once a second: each asking is itself on record.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Records as people read them, one line each; `--output json` gets them whole.
+fn told(answer: &Value) -> Value {
+    answer.clone()
+}
+
+fn line(record: &Value) -> String {
+    record.to_string()
+}
+
+fn query(fields: &[(&str, Option<String>)]) -> String {
+    let given: Vec<String> = fields
+        .iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", escape(value))))
+        .collect();
+    if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986 2.3).
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_never_becomes_a_part_of_the_path_or_another_field() {
+        assert_eq!(escape("a/b?c&d=é"), "a%2Fb%3Fc%26d%3D%C3%A9");
+        assert_eq!(query(&[("a", None), ("b", Some("1&2".into()))]), "?b=1%262");
+    }
+}

@@ -1,0 +1,96 @@
+"""An upstream that writes down every byte it is sent, and answers as a test tells it to."""
+
+import socket
+import threading
+
+
+class Upstream:
+    """A threaded HTTP/1.1 server on 127.0.0.1. `answer(request, connection)` may be replaced."""
+
+    def __init__(self, answer=None, port=0):
+        self.requests = []
+        self.answer = answer or self.plain
+        self._changed = threading.Condition()
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self.port = self._listener.getsockname()[1]
+        self._open = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @staticmethod
+    def plain(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok")
+
+    def wait_for(self, condition, seconds=5):
+        """Waits until `condition(requests)` holds."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: condition(self.requests), seconds), \
+                f"not seen at the upstream within {seconds} s; seen: {[r.line for r in self.requests]}"
+
+    def close(self):
+        self._listener.close()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            connection.close()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        reader = connection.makefile("rb")
+        try:
+            while (request := Request.read(reader)) is not None:
+                with self._changed:
+                    self.requests.append(request)
+                    self._changed.notify_all()
+                if self.answer(request, connection) == "close":
+                    break
+        except OSError:
+            pass
+        finally:
+            self._open.discard(connection)
+            connection.close()
+
+
+class Request:
+    """One request as it came: `head` are its bytes up to the blank line, `body` what followed, unframed."""
+
+    def __init__(self, head: bytes, body: bytes):
+        self.head, self.body = head, body
+        lines = head.decode("latin-1").split("\r\n")
+        self.line = lines[0]
+        self.method, self.target, self.version = (self.line.split(" ") + ["", ""])[:3]
+        self.headers = [tuple(part.strip() for part in line.split(":", 1)) for line in lines[1:] if line]
+
+    def all(self, name: str) -> list:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def get(self, name: str):
+        return next(iter(self.all(name)), None)
+
+    @classmethod
+    def read(cls, reader):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = reader.readline()
+            if not line:
+                return None
+            head += line
+        request = cls(head, b"")
+        if (request.get("transfer-encoding") or "").lower() == "chunked":
+            while size := int(reader.readline().split(b";")[0], 16):
+                request.body += reader.read(size)
+                reader.readline()
+            while reader.readline().strip():
+                pass
+        else:
+            request.body = reader.read(int(request.get("content-length") or 0))
+        return request
