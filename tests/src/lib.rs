@@ -36,10 +36,7 @@ pub const ROWS: &[(&str, u8)] = &[
 pub fn metadata() -> Result<Metadata, cargo_metadata::Error> {
     MetadataCommand::new()
         .manifest_path(MANIFEST)
-        .other_options([
-            "--filter-platform".to_owned(),
-            "x86_64-unknown-linux-gnu".to_owned(),
-        ])
+        .other_options(["--filter-platform".to_owned(), "x86_64-unknown-linux-gnu".to_owned()])
         .exec()
 }
 
@@ -53,9 +50,7 @@ pub fn wrong_edges(metadata: &Metadata) -> Vec<String> {
             continue;
         };
         for dependency in &package.dependencies {
-            let lower = rows
-                .get(dependency.name.as_str())
-                .is_none_or(|below| below < row);
+            let lower = rows.get(dependency.name.as_str()).is_none_or(|below| below < row);
             if !lower {
                 wrong.push(format!("{} uses {}", package.name, dependency.name));
             }
@@ -71,27 +66,14 @@ pub fn wrong_edges(metadata: &Metadata) -> Vec<String> {
 /// When cargo doesn't start or refuses.
 pub fn compiled() -> io::Result<BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--workspace",
-            "--edges",
-            "normal,build",
-            "--prefix",
-            "none",
-        ])
+        .args(["tree", "--workspace", "--edges", "normal,build", "--prefix", "none"])
         .args(["--target", "x86_64-unknown-linux-gnu", "--format", "{p}"])
         .arg("--manifest-path")
         .arg(MANIFEST)
         .output()?;
     if !output.status.success() {
-        return Err(io::Error::other(
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ));
+        return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
     let tree = String::from_utf8_lossy(&output.stdout);
-    Ok(tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(str::to_owned)
-        .collect())
+    Ok(tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
 }

@@ -24,26 +24,14 @@ fn no_banned_crate_is_in_the_tree() {
     assert!(tree.contains("aws-lc-rs"), "the tree is read");
     for ban in bans {
         let name = ban["crate"].as_str().unwrap();
-        assert!(
-            !tree.contains(name),
-            "{name} is compiled in: {:?}",
-            ban["reason"]
-        );
+        assert!(!tree.contains(name), "{name} is compiled in: {:?}", ban["reason"]);
     }
 }
 
 #[test]
 fn the_commissioned_packages_are_compiled_in() {
     let tree = compiled().unwrap();
-    for name in [
-        "tokio",
-        "hyper",
-        "rustls",
-        "jsonwebtoken",
-        "webauthn-rs",
-        "casbin",
-        "governor",
-    ] {
+    for name in ["tokio", "hyper", "rustls", "jsonwebtoken", "webauthn-rs", "casbin", "governor"] {
         assert!(tree.contains(name), "{name}");
     }
 }
@@ -52,22 +40,9 @@ fn the_commissioned_packages_are_compiled_in() {
 fn every_member_takes_lints_version_and_licence_from_the_workspace() {
     let metadata = metadata().unwrap();
     for package in metadata.workspace_packages() {
-        let manifest: toml::Table = fs::read_to_string(&package.manifest_path)
-            .unwrap()
-            .parse()
-            .unwrap();
-        assert_eq!(
-            manifest["lints"]["workspace"].as_bool(),
-            Some(true),
-            "{}",
-            package.name
-        );
-        assert_eq!(
-            package.license.as_deref(),
-            Some("Apache-2.0"),
-            "{}",
-            package.name
-        );
+        let manifest: toml::Table = fs::read_to_string(&package.manifest_path).unwrap().parse().unwrap();
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "{}", package.name);
+        assert_eq!(package.license.as_deref(), Some("Apache-2.0"), "{}", package.name);
         for table in ["dependencies", "dev-dependencies"] {
             let Some(table) = manifest.get(table).and_then(|t| t.as_table()) else {
                 continue;

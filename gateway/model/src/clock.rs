@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z, as it stands in the store and in records.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -46,14 +44,12 @@ impl Timestamp {
 
     /// The time passed since `earlier`; zero if `earlier` lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
-        u64::try_from(self.0.saturating_sub(earlier.0))
-            .map_or(Duration::ZERO, Duration::from_micros)
+        u64::try_from(self.0.saturating_sub(earlier.0)).map_or(Duration::ZERO, Duration::from_micros)
     }
 
     /// The same moment as a calendar date and time in UTC; years outside ±9999 are clamped to the epoch.
     pub fn utc(self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
@@ -105,11 +101,7 @@ impl Clock {
     /// What time it is.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp(
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(0, micros),
-            ),
+            Source::System => Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros)),
             Source::Manual(now) => Timestamp(now.load(Ordering::SeqCst)),
         }
     }
@@ -128,10 +120,7 @@ mod tests {
 
     #[test]
     fn a_timestamp_prints_as_rfc_3339_with_microseconds() {
-        assert_eq!(
-            Timestamp::from_micros(1_795_239_900_000_001).to_string(),
-            "2026-11-21T05:45:00.000001Z"
-        );
+        assert_eq!(Timestamp::from_micros(1_795_239_900_000_001).to_string(), "2026-11-21T05:45:00.000001Z");
     }
 
     #[test]

@@ -81,14 +81,8 @@ impl TryFrom<String> for StaffNo {
 
     fn try_from(text: String) -> Result<Self, IdError> {
         let fits = (1..=32).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-        if fits {
-            Ok(Self(text.into_boxed_str()))
-        } else {
-            Err(IdError)
-        }
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if fits { Ok(Self(text.into_boxed_str())) } else { Err(IdError) }
     }
 }
 
@@ -129,14 +123,8 @@ impl TryFrom<String> for NodeId {
 
     fn try_from(text: String) -> Result<Self, IdError> {
         let fits = (1..=32).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits {
-            Ok(Self(text.into_boxed_str()))
-        } else {
-            Err(IdError)
-        }
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits { Ok(Self(text.into_boxed_str())) } else { Err(IdError) }
     }
 }
 

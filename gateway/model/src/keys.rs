@@ -27,12 +27,8 @@ impl MasterKey {
     /// # Errors
     /// [`KeyError::Malformed`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let mut decoded = STANDARD
-            .decode(text.trim())
-            .map_err(|_| KeyError::Malformed)?;
-        let key = <[u8; 32]>::try_from(decoded.as_slice())
-            .map(Self)
-            .map_err(|_| KeyError::Malformed);
+        let mut decoded = STANDARD.decode(text.trim()).map_err(|_| KeyError::Malformed)?;
+        let key = <[u8; 32]>::try_from(decoded.as_slice()).map(Self).map_err(|_| KeyError::Malformed);
         decoded.zeroize();
         key
     }
@@ -63,9 +59,7 @@ impl MasterKey {
     pub fn seal(&self, purpose: &str, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let key = self.aead(purpose)?;
         let mut body = plain.to_vec();
-        let nonce = key
-            .seal_in_place_append_tag(Aad::from(context), &mut body)
-            .map_err(|_| SealError)?;
+        let nonce = key.seal_in_place_append_tag(Aad::from(context), &mut body).map_err(|_| SealError)?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut body);
         Ok(sealed)
@@ -79,11 +73,8 @@ impl MasterKey {
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealError)?;
         let mut body = body.to_vec();
-        let length = self
-            .aead(purpose)?
-            .open_in_place(nonce, Aad::from(context), &mut body)
-            .map_err(|_| SealError)?
-            .len();
+        let length =
+            self.aead(purpose)?.open_in_place(nonce, Aad::from(context), &mut body).map_err(|_| SealError)?.len();
         body.truncate(length);
         Ok(body)
     }
@@ -129,12 +120,7 @@ mod tests {
         assert_eq!(key.open("totp", b"row-1", &sealed).unwrap(), b"seed");
         assert!(key.open("totp", b"row-2", &sealed).is_err());
         assert!(key.open("cookie", b"row-1", &sealed).is_err());
-        assert!(
-            MasterKey::generate()
-                .unwrap()
-                .open("totp", b"row-1", &sealed)
-                .is_err()
-        );
+        assert!(MasterKey::generate().unwrap().open("totp", b"row-1", &sealed).is_err());
         for i in 0..sealed.len() {
             let mut bent = sealed.clone();
             bent[i] ^= 1;
@@ -149,12 +135,6 @@ mod tests {
         let a = key.derive("cookie", b"1").unwrap();
         assert_ne!(a, key.derive("cookie", b"2").unwrap());
         assert_ne!(a, key.derive("assertion", b"1").unwrap());
-        assert_eq!(
-            a,
-            MasterKey::parse(&key.text())
-                .unwrap()
-                .derive("cookie", b"1")
-                .unwrap()
-        );
+        assert_eq!(a, MasterKey::parse(&key.text()).unwrap().derive("cookie", b"1").unwrap());
     }
 }

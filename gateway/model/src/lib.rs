@@ -14,9 +14,7 @@ mod session;
 
 pub use clock::{Clock, Timestamp};
 pub use edge::{Edge, FetchMetadata, Zone};
-pub use ids::{
-    AccountId, AuthenticatorId, IdError, NodeId, PersonId, RequestId, SessionId, StaffNo,
-};
+pub use ids::{AccountId, AuthenticatorId, IdError, NodeId, PersonId, RequestId, SessionId, StaffNo};
 pub use keys::{KeyError, MasterKey, SealError};
 pub use principal::{Aal, Factor, Method, Person, Principal, Service};
 pub use refusal::{Refusal, Wants};

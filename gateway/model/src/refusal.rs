@@ -13,6 +13,8 @@ pub enum Refusal {
     MethodNotAllowed(String),
     /// 413: a body that had to be held was larger than its bound.
     TooLarge,
+    /// 414: a request target longer than the limit.
+    UriTooLong,
     /// 417: an expectation other than `100-continue`.
     Expectation,
     /// 429: the address asks too often.
@@ -72,6 +74,7 @@ impl Refusal {
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::TooLarge => 413,
+            Self::UriTooLong => 414,
             Self::Expectation => 417,
             Self::Misdirected => 421,
             Self::Locked { .. } => 423,

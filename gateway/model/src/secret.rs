@@ -138,9 +138,7 @@ impl TokenHash {
     /// # Errors
     /// [`TokenError::Malformed`] when it isn't 32 bytes.
     pub fn from_stored(bytes: &[u8]) -> Result<Self, TokenError> {
-        <[u8; 32]>::try_from(bytes)
-            .map(Self)
-            .map_err(|_| TokenError::Malformed)
+        <[u8; 32]>::try_from(bytes).map(Self).map_err(|_| TokenError::Malformed)
     }
 }
 
@@ -180,10 +178,7 @@ mod tests {
     #[test]
     fn atk_a33_the_same_bytes_of_another_kind_are_another_token() {
         let token = Token::generate().unwrap();
-        assert_ne!(
-            token.hash(TokenKind::PortalSession),
-            token.hash(TokenKind::AppSession)
-        );
+        assert_ne!(token.hash(TokenKind::PortalSession), token.hash(TokenKind::AppSession));
     }
 
     #[test]
@@ -191,31 +186,15 @@ mod tests {
         let token = Token::generate().unwrap();
         let again = Token::parse(&token.text()).unwrap();
         assert_eq!(token.hash(TokenKind::Binder), again.hash(TokenKind::Binder));
-        for bad in [
-            "",
-            "abc",
-            &"A".repeat(42),
-            &"A".repeat(44),
-            &format!("{}=", token.text()),
-            &"!".repeat(43),
-        ] {
-            assert_eq!(
-                Token::parse(bad).err(),
-                Some(TokenError::Malformed),
-                "{bad:?}"
-            );
+        for bad in ["", "abc", &"A".repeat(42), &"A".repeat(44), &format!("{}=", token.text()), &"!".repeat(43)] {
+            assert_eq!(Token::parse(bad).err(), Some(TokenError::Malformed), "{bad:?}");
         }
     }
 
     #[test]
     fn secrets_do_not_print() {
         let token = Token::generate().unwrap();
-        let shown = format!(
-            "{:?} {:?} {:?}",
-            token,
-            token.hash(TokenKind::Binder),
-            Secret::new("x".to_owned())
-        );
+        let shown = format!("{:?} {:?} {:?}", token, token.hash(TokenKind::Binder), Secret::new("x".to_owned()));
         assert_eq!(shown, "Token(…) TokenHash(…) Secret(…)");
     }
 }
