@@ -1,0 +1,64 @@
+"""A person at headless Chromium with a virtual passkey in the machine (DevTools WebAuthn)."""
+
+import base64
+import hashlib
+
+
+def spki(ca_folder):
+    """The hash that makes Chromium trust the test leaf, so that its certificate is no error."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    leaf = x509.load_pem_x509_certificate((ca_folder / "tls.pem").read_bytes())
+    der = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
+
+
+class Person:
+    """One browser context with one authenticator."""
+
+    def __init__(self, browser, hospital, staff_no, locale="ja-JP", size=(1280, 720)):
+        self.hospital, self.staff_no = hospital, staff_no
+        self.context = browser.new_context(locale=locale, ignore_https_errors=False,
+                                           viewport={"width": size[0], "height": size[1]})
+        self.page = self.context.new_page()
+        self.cdp = self.context.new_cdp_session(self.page)
+        self.cdp.send("WebAuthn.enable")
+        self.authenticator = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {
+            "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal",
+            "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True,
+            "automaticPresenceSimulation": True}})["authenticatorId"]
+
+    def enrol(self, code):
+        page = self.page
+        page.goto(self.hospital.origin() + "/enrol")
+        page.fill("#staff_no", self.staff_no)
+        page.fill("#code", code)
+        page.click("button.main")
+        page.click("button.main")
+        page.click("#passkey button.main")
+        page.click("form[action^='/enrol/finish'] button")
+        page.wait_for_load_state()
+        return self
+
+    def login(self, url=None):
+        page = self.page
+        page.goto(url or self.hospital.origin() + "/login")
+        page.fill("#name", self.staff_no)
+        page.click("button.main")
+        self.passkey()
+        return self
+
+    def passkey(self):
+        """Touches the passkey on the page that asks for it, unless the page has asked already."""
+        page = self.page
+        before = page.url
+        button = page.locator("#passkey button.main")
+        try:
+            button.click(timeout=3000)
+        except Exception:
+            assert page.url != before, f"no passkey asked for on {page.url}"
+        page.wait_for_url(lambda url: url != before, timeout=10000)
+        return self
+
+    def close(self):
+        self.context.close()

@@ -1,0 +1,73 @@
+"""What the suites share: one hospital with its staff for the whole run, and a browser when one is asked for."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from hospital import DOMAIN, Hospital  # noqa: E402
+from upstream import Upstream  # noqa: E402
+
+PHYSICIAN, NURSE, CLERK, RADIOGRAPHER = "000102", "000123", "000302", "000212"
+
+
+@pytest.fixture(scope="session")
+def recorder():
+    upstream = Upstream()
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture()
+def seen(recorder):
+    """The recorder, empty, with its plain answer."""
+    recorder.requests.clear()
+    recorder.answer = Upstream.plain
+    yield recorder
+    recorder.answer = Upstream.plain
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory, recorder):
+    """A hospital whose desk is open, with the recorder behind the door. Its sessions lock after 15 minutes."""
+    made = Hospital(tmp_path_factory.mktemp("hospital"), {"recorder": recorder.port},
+                    {"session": {"lock_after": '"15m"'}})
+    made.prepare().start().open_desk()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def staff(hospital):
+    """People by staff number, enrolled once; `staff(no)` logs nobody in."""
+    known = {}
+
+    def find(staff_no):
+        if staff_no not in known:
+            known[staff_no] = hospital.hire(staff_no)
+        return known[staff_no]
+
+    return find
+
+
+@pytest.fixture()
+def nurse(hospital, staff):
+    """A nurse who has just logged in at the recorder."""
+    person = staff(NURSE)
+    person.web = hospital.web()
+    person.login(f"https://recorder.{DOMAIN}:{hospital.https}/")
+    return person
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[
+            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--host-resolver-rules=MAP *.localhost 127.0.0.1"])
+        yield browser
+        browser.close()
