@@ -87,6 +87,9 @@ pub(crate) struct Bootstrap {
     /// Staff number and name of the registrar.
     #[arg(long, num_args = 2, value_names = ["NO", "NAME"], required = true)]
     pub(crate) registrar: Vec<String>,
+    /// A privileged role of the policy to grant; may be given several times. `registrar` when left out.
+    #[arg(long)]
+    pub(crate) role: Vec<String>,
 }
 
 #[derive(Args)]

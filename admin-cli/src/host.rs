@@ -1,0 +1,94 @@
+//! The commands that work on the gateway's own host, without its server.
+
+mod bootstrap;
+mod policy_test;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use audit::PublicKey;
+use config::{Report, Snapshot};
+use model::MasterKey;
+use serde_json::{Value, json};
+
+use crate::arguments::{ConfigCommand, KeyCommand, Verify};
+use crate::output::{Answer, Failure};
+
+pub(crate) use bootstrap::bootstrap;
+pub(crate) use policy_test::policy_test;
+
+/// `config check`: what start-up runs, with every problem at once.
+pub(crate) fn config(command: ConfigCommand) -> Result<Answer, Failure> {
+    let ConfigCommand::Check { file } = command;
+    Ok(match config::load(&file) {
+        Ok(snapshot) => Answer::good(json!({
+            "ok": true,
+            "apps": snapshot.apps.iter().map(|app| app.name.as_ref()).collect::<Vec<_>>(),
+            "policy": snapshot.policy_hash,
+        })),
+        Err(report) => Answer::bad(problems(&report)),
+    })
+}
+
+fn problems(report: &Report) -> Value {
+    Value::from(report.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+/// Loads a configuration for a command that needs one.
+fn snapshot(file: &Path) -> Result<Snapshot, Failure> {
+    config::load(file).map_err(|report| Failure::local(format!("the configuration has errors\n{report}")))
+}
+
+/// `key init`.
+pub(crate) fn key(command: KeyCommand) -> Result<Answer, Failure> {
+    let KeyCommand::Init { file } = command;
+    let key = MasterKey::generate().map_err(|error| Failure::local(error.to_string()))?;
+    // `create_new`: a key that seals something is never overwritten.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut made| {
+            made.write_all(format!("{}\n", key.text()).as_bytes())?;
+            made.sync_all()
+        })
+        .map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
+    Ok(Answer::good(json!({ "master key": file, "keep": "a copy in a safe: without it no sealed secret opens again" })))
+}
+
+/// `audit verify`: files and the public key alone.
+pub(crate) fn verify(arguments: &Verify) -> Result<Answer, Failure> {
+    let failed = |error: audit::JournalError| Failure::local(error.to_string());
+    let key_file = arguments.key.clone().unwrap_or_else(|| arguments.directory.join("journal.pub"));
+    if fs::metadata(&key_file).is_err() {
+        return Err(Failure::local(format!("{}: no public key here; name it with --key", key_file.display())));
+    }
+    let key = PublicKey::read(&key_file).map_err(failed)?;
+    let report = audit::verify(&arguments.directory, &key, arguments.checkpoint.as_deref()).map_err(failed)?;
+    let findings: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "kind": format!("{:?}", finding.kind).to_lowercase(),
+                "file": finding.place.file,
+                "line": finding.place.line,
+                "seq": finding.place.seq,
+                "note": finding.note,
+            })
+        })
+        .collect();
+    let value = json!({
+        "sound": report.is_sound(),
+        "records": report.records,
+        "segments": report.segments,
+        "last seq": report.last_seq,
+        "proven to": report.proven_to,
+        "summary": report.to_string(),
+        "findings": findings,
+    });
+    Ok(if report.is_sound() { Answer::good(value) } else { Answer::bad(value) })
+}

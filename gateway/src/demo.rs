@@ -1,0 +1,248 @@
+//! `sekimori demo`: a fictional hospital on this machine, by the same parts as a real one.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, Write as _};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ::demo::certificates::{self, Issued};
+use ::demo::hospital::{self, Character, DOMAIN, Ports, REGISTRARS, VISITORS};
+use audit::Who;
+use config::Snapshot;
+use directory::Actor;
+use identity::{Enrolment, Officer, Proofing};
+use model::{Clock, MasterKey};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::parts::Parts;
+use crate::run::{self, Beside, Failure, Form, stopped};
+
+/// What the registrars of the demo may do; in a real site each is granted by itself.
+const REGISTRAR_ROLES: [&str; 3] = ["registrar", "auditor", "sysadmin"];
+/// Under whose name the demo acts on its own host.
+const OPERATOR: &str = "demo";
+
+/// Where the demo stands.
+pub(crate) struct Place {
+    pub(crate) var: PathBuf,
+    pub(crate) https: u16,
+    pub(crate) http: u16,
+}
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error(transparent)]
+    Hospital(#[from] hospital::HospitalError),
+    #[error(transparent)]
+    Certificates(#[from] certificates::CertificateError),
+    #[error("{}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Key(#[from] model::KeyError),
+}
+
+/// Makes the folder, starts the ward chart and the gateway in front of it, and tells what to do.
+pub(crate) fn run(place: &Place) -> Result<(), Failure> {
+    run::log(Form::Text);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let chart = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let ports = Ports { https: place.https, http: place.http, chart: chart.local_addr()?.port() };
+        let (file, issued) = furnish(&place.var, ports)?;
+        let snapshot = run::load(&file)?;
+        let parts = Parts::build(snapshot).await?;
+        let desk = Desk {
+            store: parts.store.clone(),
+            enrolment: parts.enrolment.clone(),
+            snapshot: parts.current.load(),
+            sheet: Sheet::new(&place.var, &issued, &parts.current.load()),
+        };
+        let beside: Vec<Beside> = vec![
+            Box::new(move |stopping| Box::pin(serve_chart(chart, stopping))),
+            Box::new(move |stopping| Box::pin(desk.keep(stopping))),
+        ];
+        run::run(parts, Some(&file), beside).await
+    })
+}
+
+/// The folder with everything a site has: configuration, policy, certificates, master key, `cli.toml`.
+fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), DemoError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DemoError::Write { path, source }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(var).map_err(failed(var))?;
+    let hosts = [format!("auth.{DOMAIN}"), format!("chart.{DOMAIN}")];
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let issued = certificates::issue(var, DOMAIN, &hosts, Clock::system().now())?;
+    let file = hospital::write(var, ports)?;
+    let key = var.join("master.key");
+    if !key.exists() {
+        let text = MasterKey::generate()?.text();
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&key)
+            .and_then(|mut made| made.write_all(text.as_bytes()))
+            .map_err(failed(&key))?;
+    }
+    let client = var.join("cli.toml");
+    let text = format!("api = \"https://auth.{DOMAIN}:{}\"\nca = \"ca.pem\"\n", ports.https);
+    fs::write(&client, text).map_err(failed(&client))?;
+    Ok((file, issued))
+}
+
+async fn serve_chart(listener: TcpListener, stopping: watch::Receiver<bool>) {
+    if let Err(error) = ::demo::chart::serve(listener, stopped(stopping)).await {
+        tracing::error!(%error, "the ward chart stopped");
+    }
+}
+
+/// The registration desk: it imports the personnel file and hands out enrolment codes.
+struct Desk {
+    store: Store,
+    enrolment: Enrolment,
+    snapshot: Arc<Snapshot>,
+    sheet: Sheet,
+}
+
+impl Desk {
+    async fn keep(self, stopping: watch::Receiver<bool>) {
+        let mut asked = presses();
+        let work = async {
+            if let Err(reason) = self.open().await {
+                tracing::error!(reason, "the desk did not open");
+                return;
+            }
+            self.sheet.print();
+            self.hand_out().await;
+            while asked.recv().await.is_some() {
+                self.hand_out().await;
+            }
+            std::future::pending().await
+        };
+        tokio::select! { () = work => {}, () = stopped(stopping) => {} }
+    }
+
+    async fn open(&self) -> Result<(), String> {
+        let actor = Actor { who: Who::operator(OPERATOR), name: OPERATOR, edge: None };
+        directory::import(&self.store, hospital::HR_CSV.to_vec(), &self.snapshot.settings.hr, &actor)
+            .await
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Fresh codes, by the path that a registrar's take.
+    async fn hand_out(&self) {
+        let mut lines = vec!["Enrolment codes, good once and for ten minutes (Enter: fresh ones):".to_owned()];
+        for person in VISITORS {
+            lines.push(self.code(person, false).await);
+        }
+        lines.push("and for who issues such codes, ends sessions and reads the journal:".to_owned());
+        for person in REGISTRARS.iter().take(1) {
+            lines.push(self.code(*person, true).await);
+        }
+        say(&lines);
+    }
+
+    async fn code(&self, person: Character, registrar: bool) -> String {
+        match self.issue(person, registrar).await {
+            Ok(code) => format!("  {}  {code}   {} ({})", person.staff_no, person.name, person.work.1),
+            Err(reason) => format!("  {}  no code: {reason}", person.staff_no),
+        }
+    }
+
+    async fn issue(&self, person: Character, registrar: bool) -> Result<String, String> {
+        let staff_no = person.staff_no.parse().map_err(|_| "not a staff number".to_owned())?;
+        let proofing = Proofing { method: "fictional", evidence: "the demo's own personnel file" };
+        let issued = self
+            .enrolment
+            .issue(Officer::Host(OPERATOR), &staff_no, proofing)
+            .await
+            .map_err(|error| error.to_string())?;
+        if registrar {
+            let roles = REGISTRAR_ROLES.map(str::to_owned);
+            access::bootstrap(&self.store, issued.account, &roles, OPERATOR, &self.snapshot)
+                .await
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(issued.code.expose().clone())
+    }
+}
+
+/// Each press of Enter at the terminal; none ever if there is no terminal.
+fn presses() -> mpsc::Receiver<()> {
+    let (press, pressed) = mpsc::channel(1);
+    // Reading a terminal can't be cancelled: a thread of its own ends with the process.
+    std::thread::spawn(move || {
+        for _line in io::stdin().lock().lines().map_while(Result::ok) {
+            if press.blocking_send(()).is_err() {
+                break;
+            }
+        }
+    });
+    pressed
+}
+
+/// What the visitor is told.
+struct Sheet(Vec<String>);
+
+impl Sheet {
+    fn new(var: &Path, issued: &Issued, snapshot: &Snapshot) -> Self {
+        let portal = snapshot.settings.portal_origin();
+        let chart = snapshot.settings.origin_of(&format!("chart.{DOMAIN}"));
+        // Chromium won't run its sandbox as root.
+        let sandbox = match fs::metadata("/proc/self").map(|own| own.uid()) {
+            Ok(0) => " --no-sandbox",
+            _ => "",
+        };
+        Self(vec![
+            String::new(),
+            "関守病院 Sekimori Hospital is open. It is fictional; everything it keeps is in one folder:".to_owned(),
+            format!("  {}", var.display()),
+            String::new(),
+            format!("  portal      {portal}/        log in, enrol at {portal}/enrol"),
+            format!("  ward chart  {chart}/"),
+            String::new(),
+            "A browser refuses passkeys on a page whose certificate it doesn't trust. Either start one that knows".to_owned(),
+            "this hospital's certificate and nothing else new:".to_owned(),
+            format!(
+                "  chromium --user-data-dir={}{sandbox} --ignore-certificate-errors-spki-list={} {portal}/enrol",
+                var.join("browser").display(),
+                issued.spki
+            ),
+            format!("or trust {} (it vouches for {DOMAIN} alone).", issued.ca.display()),
+            String::new(),
+            "Try:".to_owned(),
+            format!("  1. enrol as the nurse at {portal}/enrol, then open the ward chart and a patient"),
+            format!("  2. open {chart}/admin: refused, with the reason"),
+            "  3. lock the screen from the portal, reload the chart, unlock".to_owned(),
+            "  4. enrol as the head of IT, take a code at \"command line\" on the portal, then".to_owned(),
+            "       cargo run --release -p sekimori-admin-cli -- login".to_owned(),
+            "       cargo run --release -p sekimori-admin-cli -- audit tail".to_owned(),
+            format!(
+                "  5. sekimorictl audit verify {}: change a byte there, and verify again",
+                snapshot.settings.journal.directory.display()
+            ),
+            String::new(),
+        ])
+    }
+
+    fn print(&self) {
+        say(&self.0);
+    }
+}
+
+fn say(lines: &[String]) {
+    let mut out = io::stdout().lock();
+    for line in lines {
+        // A closed terminal is no reason to stop serving.
+        let _ = writeln!(out, "{line}");
+    }
+}

@@ -1,0 +1,241 @@
+//! Running and stopping: listeners, background work, reload, drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::{Event, Outcome, Record, What, Who, Why};
+use config::{Report, Snapshot};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::parts::Parts;
+
+/// How long requests in flight may take to finish after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why the gateway did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Config(#[from] Report),
+    #[error(transparent)]
+    MasterKey(#[from] config::MasterKeyError),
+    #[error(transparent)]
+    Journal(#[from] audit::JournalError),
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    #[error(transparent)]
+    Login(#[from] identity::LoginError),
+    #[error(transparent)]
+    Enrolment(#[from] identity::EnrolmentError),
+    #[error(transparent)]
+    Session(#[from] identity::SessionError),
+    #[error(transparent)]
+    Assertion(#[from] identity::AssertionError),
+    #[error(transparent)]
+    Portal(#[from] portal::PortalError),
+    #[error(transparent)]
+    Proxy(#[from] proxy::ProxyError),
+    #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    /// Says it on standard error. Exit codes: 2 for a configuration to mend, 1 for all else.
+    pub(crate) fn report(&self) -> ExitCode {
+        tracing::error!("{self}");
+        ExitCode::from(if matches!(self, Self::Config(_) | Self::MasterKey(_)) { 2 } else { 1 })
+    }
+}
+
+/// `sekimori serve`.
+pub(crate) fn serve(file: &Path) -> Result<(), Failure> {
+    log(Form::Json);
+    let snapshot = load(file)?;
+    runtime(&snapshot)?.block_on(async {
+        let parts = Parts::build(snapshot).await?;
+        run(parts, Some(file), Vec::new()).await
+    })
+}
+
+/// Reads and checks the configuration; also what a reload does.
+pub(crate) fn load(file: &Path) -> Result<Snapshot, Failure> {
+    Ok(config::load(file)?)
+}
+
+/// How log lines look.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// For a log collector.
+    Json,
+    /// For a person at a terminal.
+    Text,
+}
+
+/// Log lines go to standard error; `RUST_LOG` chooses which.
+pub(crate) fn log(form: Form) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second call changes nothing: the first form stays.
+    let _ = match form {
+        Form::Json => lines.json().try_init(),
+        Form::Text => lines.with_target(false).try_init(),
+    };
+}
+
+/// The runtime with as many workers as configured.
+pub(crate) fn runtime(snapshot: &Snapshot) -> Result<Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if snapshot.settings.server.workers > 0 {
+        builder.worker_threads(snapshot.settings.server.workers);
+    }
+    Ok(builder.enable_all().build()?)
+}
+
+/// Serves until SIGTERM or SIGINT. `beside` are tasks that stop with the gateway.
+pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) -> Result<(), Failure> {
+    let snapshot = parts.current.load();
+    let https = listen(snapshot.settings.server.https).await?;
+    let http = match snapshot.settings.server.http {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let (stop, stopping) = watch::channel(false);
+    let mut background = background(&parts, &stopping, beside);
+    note(&parts, Event::ProcessStart, &snapshot).await?;
+    tracing::info!(https = %snapshot.settings.server.https, generation = snapshot.generation, "serving");
+    let served = parts.proxy.serve(proxy::Listeners { https, http }, stopped(stopping), DRAIN);
+    tokio::pin!(served);
+    let mut signals = Signals::new()?;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut served => break outcome.map_err(Failure::from),
+            told = signals.next() => match (told, file) {
+                (Told::Stop, _) => { stop.send_replace(true); }
+                (Told::Reload, Some(file)) => reload(&parts, file).await,
+                (Told::Reload, None) => {}
+            },
+        }
+    };
+    stop.send_replace(true);
+    while background.join_next().await.is_some() {}
+    note(&parts, Event::ProcessStop, &parts.current.load()).await?;
+    parts.journal.close()?;
+    parts.store.close().await;
+    outcome
+}
+
+/// A task that stops with the gateway.
+pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<bool>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+fn background(parts: &Parts, stopping: &watch::Receiver<bool>, beside: Vec<Beside>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let pump = store::Pump::new(parts.store.clone(), parts.journal.clone());
+    tasks.spawn(pump.run(stopped(stopping.clone())));
+    let (sessions, until) = (parts.sessions.clone(), stopped(stopping.clone()));
+    tasks.spawn(async move {
+        if let Err(error) = sessions.run(until).await {
+            tracing::error!(%error, "the sessions' keeper stopped");
+        }
+    });
+    let (roles, until) = (parts.roles.clone(), stopped(stopping.clone()));
+    tasks.spawn(async move { roles.run(until).await });
+    for task in beside {
+        tasks.spawn(task(stopping.clone()));
+    }
+    tasks
+}
+
+/// Ready once `stopping` says so, or its sender is gone.
+pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+}
+
+/// Swaps one snapshot for the next, or says why not and keeps the old one (design.md §10).
+async fn reload(parts: &Parts, file: &Path) {
+    let outcome = swap(parts, file).await;
+    let (event, result, reason) = match &outcome {
+        Ok(_) => (Event::ConfigLoad, Outcome::Ok, None),
+        Err(reason) => (Event::ConfigReject, Outcome::Failed, Some(reason.as_str())),
+    };
+    let snapshot = parts.current.load();
+    let record = Record::new(event, result)
+        .who(Who::system("reload"))
+        .what(What::thing("configuration", &snapshot.policy_hash))
+        .why(Why { reason, generation: Some(snapshot.generation), ..Why::default() });
+    match outcome {
+        Ok(generation) => tracing::info!(generation, "reloaded"),
+        Err(reason) => tracing::error!(reason, "reload refused; the old configuration stays"),
+    }
+    if let Err(error) = parts.journal.append_synced(&record).await {
+        tracing::error!(%error, "the reload is not on record");
+    }
+}
+
+async fn swap(parts: &Parts, file: &Path) -> Result<u64, String> {
+    let path = file.to_owned();
+    let next = tokio::task::spawn_blocking(move || load(&path))
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    // What the data plane derives is checked before anything is swapped.
+    parts.proxy.check(&next).map_err(|error| error.to_string())?;
+    let snapshot = parts.current.swap(next).map_err(|error| error.to_string())?;
+    parts.proxy.install(Arc::clone(&snapshot)).map_err(|error| error.to_string())?;
+    Ok(snapshot.generation)
+}
+
+async fn note(parts: &Parts, event: Event, snapshot: &Snapshot) -> Result<(), Failure> {
+    let record = Record::new(event, Outcome::Ok)
+        .who(Who::system("gateway"))
+        .why(Why { policy: Some(&snapshot.policy_hash), generation: Some(snapshot.generation), ..Why::default() })
+        .detail("version", env!("CARGO_PKG_VERSION"));
+    parts.journal.append_synced(&record).await?;
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Told {
+    Stop,
+    Reload,
+}
