@@ -72,7 +72,7 @@ impl Failure {
 fn table(value: &Value) -> String {
     match value {
         Value::Object(fields) => match fields.iter().find(|(_, inner)| is_rows(inner)) {
-            Some((name, rows)) => beside(fields, name) + &table(rows),
+            Some((name, rows)) => beside(fields, name) + &self::table(rows),
             None => pairs(fields),
         },
         Value::Array(items) if items.is_empty() => "(none)\n".to_owned(),
@@ -119,7 +119,7 @@ fn rows(items: &[Value]) -> String {
 
 fn plain() -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 

@@ -132,13 +132,37 @@ async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
     }
 }
 
-/// Records as people read them, one line each; `--output json` gets them whole.
+/// Records as people read them; `--output json` and `show` have them whole.
 fn told(answer: &Value) -> Value {
-    answer.clone()
+    let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    Value::from(records.iter().map(|record| line(record)).collect::<Vec<_>>())
 }
 
+/// `#12 2026-11-21T05:05:00Z request.deny denied 000123 山﨑 美咲 | GET chart /admin | no-role`
 fn line(record: &Value) -> String {
-    record.to_string()
+    let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let seq = record.get("seq").map_or_else(String::new, Value::to_string);
+    let second = text("/t").split('.').next().unwrap_or_default();
+    let joined = |parts: &[&str]| {
+        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+    };
+    let who = match text("/who/kind") {
+        "person" => joined(&[text("/who/staff_no"), text("/who/name")]),
+        kind => joined(&[kind, text("/who/name")]),
+    };
+    let status = record.pointer("/detail/status").map_or_else(String::new, Value::to_string);
+    let what = joined(&[
+        text("/what/method"),
+        text("/what/app"),
+        text("/what/target"),
+        text("/what/kind"),
+        text("/what/id"),
+        text("/what/patient"),
+        &status,
+    ]);
+    let why = joined(&[text("/why/reason"), text("/why/rule"), text("/why/purpose")]);
+    let head = format!("#{seq} {second}Z {} {}", text("/event"), text("/outcome"));
+    [head, who, what, why].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" | ")
 }
 
 fn query(fields: &[(&str, Option<String>)]) -> String {

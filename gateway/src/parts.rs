@@ -53,10 +53,10 @@ impl Parts {
             assertions: assertions.clone(),
             journal: journal.clone(),
             store: store.clone(),
+            explain: Arc::new(doors::DataPlane),
             clock: clock.clone(),
         })?;
-        let proxy = Proxy::new(proxy::Parts {
-            current: current.clone(),
+        let plane = proxy::Parts {
             sessions: sessions.clone(),
             roles: roles.clone(),
             assertions,
@@ -64,7 +64,8 @@ impl Parts {
             master,
             clock,
             handlers: doors::handlers(portal),
-        })?;
+        };
+        let proxy = Proxy::new(plane, Arc::clone(&snapshot))?;
         Ok(Self { current, journal, store, sessions, enrolment, roles, proxy })
     }
 }

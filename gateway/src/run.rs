@@ -40,9 +40,9 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Assertion(#[from] identity::AssertionError),
     #[error(transparent)]
-    Portal(#[from] portal::PortalError),
+    Portal(#[from] portal::MessagesError),
     #[error(transparent)]
-    Proxy(#[from] proxy::ProxyError),
+    Proxy(#[from] proxy::PlaneError),
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
     #[error("cannot listen on {address}: {source}")]
@@ -116,25 +116,25 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
     let mut background = background(&parts, &stopping, beside);
     note(&parts, Event::ProcessStart, &snapshot).await?;
     tracing::info!(https = %snapshot.settings.server.https, generation = snapshot.generation, "serving");
-    let served = parts.proxy.serve(proxy::Listeners { https, http }, stopped(stopping), DRAIN);
+    let served = parts.proxy.serve(proxy::Listeners { https, http, drain: DRAIN }, stopped(stopping));
     tokio::pin!(served);
     let mut signals = Signals::new()?;
-    let outcome = loop {
+    loop {
         tokio::select! {
-            outcome = &mut served => break outcome.map_err(Failure::from),
+            () = &mut served => break,
             told = signals.next() => match (told, file) {
                 (Told::Stop, _) => { stop.send_replace(true); }
                 (Told::Reload, Some(file)) => reload(&parts, file).await,
                 (Told::Reload, None) => {}
             },
         }
-    };
+    }
     stop.send_replace(true);
     while background.join_next().await.is_some() {}
     note(&parts, Event::ProcessStop, &parts.current.load()).await?;
     parts.journal.close()?;
     parts.store.close().await;
-    outcome
+    Ok(())
 }
 
 /// A task that stops with the gateway.
@@ -194,10 +194,10 @@ async fn swap(parts: &Parts, file: &Path) -> Result<u64, String> {
         .await
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())?;
-    // What the data plane derives is checked before anything is swapped.
-    parts.proxy.check(&next).map_err(|error| error.to_string())?;
-    let snapshot = parts.current.swap(next).map_err(|error| error.to_string())?;
-    parts.proxy.install(Arc::clone(&snapshot)).map_err(|error| error.to_string())?;
+    let snapshot = parts.current.prepare(next).map_err(|error| error.to_string())?;
+    let plane = parts.proxy.plane(Arc::clone(&snapshot)).map_err(|error| error.to_string())?;
+    parts.current.install(Arc::clone(&snapshot));
+    parts.proxy.install(plane);
     Ok(snapshot.generation)
 }
 

@@ -1,1 +1,51 @@
-//! proxy
+//! The data plane: every request to a protected system passes here or nowhere.
+//!
+//! A request goes through nine stages, each a module that takes the type of the one before, so that
+//! leaving one out does not compile:
+//!
+//! 1. `listen`: who connects, how many connections he may have
+//! 2. `tls`: the certificate by server name
+//! 3. `serve`: HTTP/1.1 with every limit; one [`Plane`] for the whole request
+//! 4. `admit`: one host, no ambiguity, no forged header → `Admitted`
+//! 5. `route`: method and path to action; what is the portal's goes there → `Routed`
+//! 6. `resolve`: the person in an active session → `Resolved`
+//! 7. `decide`: what the policy says → `Permitted`, out of a [`policy::Permit`]
+//! 8. `record`: in the journal, or a slot that must be redeemed → `Recorded`
+//! 9. `forward`: upstream with the signed assertion, streamed both ways
+//!
+//! The bytes forwarded are the bytes decided on: nothing of method, path and query is rewritten, and what
+//! two parsers could read differently is refused.
+//!
+//! The crate never shows a page (it is handed two functions, [`Handlers`]), never makes, locks or ends a
+//! session, and never asks the store for a session it knows. Only the gateway's binary and tests use it;
+//! [`explain`](explain()) also serves the admin API and the command on the host.
+
+mod admit;
+mod body;
+mod cookies;
+mod decide;
+mod explain;
+mod forward;
+mod headers;
+mod lease;
+mod limits;
+mod listen;
+mod location;
+mod patient;
+mod plane;
+mod proxy;
+mod record;
+mod redirect;
+mod refuse;
+mod resolve;
+mod route;
+mod serve;
+mod tls;
+mod websocket;
+
+pub use body::{Body, BoxError};
+pub use explain::{Explanation, Question, explain};
+pub use plane::{Plane, PlaneError};
+pub use proxy::{Context, Handlers, Listeners, Parts, Proxy, RefusalHandler, ReservedHandler, Response};
+
+pub(crate) use proxy::{Services, request_id};

@@ -199,6 +199,65 @@ fn atk_a32_a_kept_verdict_of_one_role_set_never_answers_for_another() {
 }
 
 #[test]
+fn atk_a32_a_kept_verdict_of_one_action_never_answers_for_another() {
+    // More actions than lie near, in two apps whose actions fall on the same places there; each role permits
+    // one kind of them and denies another.
+    let name = |at: usize| format!("a{at}");
+    let whats: Vec<String> =
+        ["chart", "pacs"].iter().flat_map(|app| (0..20).map(move |at| format!("{app}:{}", name(at)))).collect();
+    let app = |app: &str| AppRules {
+        name: app.into(),
+        actions: (0..20)
+            .map(|at| Action {
+                name: name(at),
+                methods: vec!["GET".into()],
+                paths: vec![format!("/{at}")],
+                ..Action::default()
+            })
+            .collect(),
+        ..AppRules::default()
+    };
+    let kind = |at: usize| at * 7 / 3 % 3;
+    let pick = |wanted: usize| {
+        let picked = whats.iter().enumerate().filter(move |(at, _)| kind(*at) == wanted);
+        picked.map(|(_, what)| permission(what, None)).collect::<Vec<_>>()
+    };
+    let role = |name: &str, permits, denies| Role { name: name.into(), permits, denies, ..Role::default() };
+    let between = (0..7).map(|at| AppRules { name: format!("app-{at}"), ..AppRules::default() });
+    let rules = RuleSet {
+        apps: std::iter::once(app("chart")).chain(between).chain([app("pacs")]).collect(),
+        roles: vec![role("r0", pick(0), pick(2)), role("r1", pick(2), pick(0))],
+        ..RuleSet::default()
+    };
+    let policy = Policy::compile(rules).unwrap();
+    let turns = (0..40).chain((0..40).rev());
+    for (at, roles) in turns.flat_map(|at| [(at, ["r0"]), (at, ["r1"])]) {
+        let expected = match (kind(at), roles[0]) {
+            (1, _) => Some(Reason::NoRole),
+            (0, "r0") | (2, "r1") => None,
+            _ => Some(Reason::DenyRule),
+        };
+        let found = match ask(&policy, &whats[at], &roles, "ward", MONDAY_NOON) {
+            Decision::Deny(denial) => Some(denial.reason),
+            Decision::Permit(permit) => {
+                assert_eq!(format!("{}:{}", permit.app(), permit.action()), whats[at]);
+                None
+            }
+        };
+        assert_eq!(found, expected, "{} {roles:?}", whats[at]);
+    }
+    // And each was kept where it is found again.
+    for role in ["r0", "r1"] {
+        let set = policy.role_set([role]);
+        for what in &whats {
+            let (app, action) = what.split_once(':').unwrap();
+            let action = policy.action_named(policy.app(app).unwrap(), action).unwrap();
+            assert!(set.shared.kept(action).is_some(), "{what}");
+        }
+    }
+}
+
+#[test]
 fn atk_a32_ids_and_roles_of_another_policy_are_refused() {
     let (old, new) = (hospital(), hospital());
     let (old_app, new_app) = (old.app("chart").unwrap(), new.app("chart").unwrap());
@@ -231,7 +290,6 @@ fn the_names_of_reasons_are_a_catalogue() {
 /// the clock turned minute by minute.
 mod naive {
     use super::*;
-
     fn open(hours: &Hours, now: u32) -> bool {
         let on = |day: u32| hours.days.is_empty() || hours.days.contains(&Weekday::ALL[day as usize % 7]);
         let (today, minute) = (now / 1440, now % 1440);
@@ -283,8 +341,7 @@ mod naive {
             }
         }
         let in_zone = |p: &Permission| {
-            let name = p.condition.as_deref().unwrap();
-            let zones = &rules.conditions.iter().find(|c| c.name == name).unwrap().zones;
+            let zones = &rules.conditions.iter().find(|c| Some(&c.name) == p.condition.as_ref()).unwrap().zones;
             zones.is_empty() || zones.iter().any(|z| z == zone)
         };
         Err(if permits.iter().any(|(_, p)| in_zone(p)) { Reason::Hours } else { Reason::Zone })

@@ -222,6 +222,8 @@ fn atk_a07_a_path_without_its_leading_slash_is_no_path() {
 
 /// The interpreter that the router is held against: every pattern tried, the best rank taken.
 mod naive {
+    use std::collections::BTreeMap;
+
     pub(super) type Actions = Vec<(Vec<String>, Vec<String>)>;
 
     /// The rank (0 literal, 1 parameter, 2 rest for each segment) if the pattern holds the segments.
@@ -244,23 +246,27 @@ mod naive {
         (parts.len() == segments.len()).then_some(rank)
     }
 
-    /// The best rank and the actions that claim the method there.
+    /// The best rank, and for each shape of pattern there the action that claims the method.
     fn best(
         actions: &Actions,
         method: &str,
         segments: &[String],
         literal: &dyn Fn(&str) -> String,
-    ) -> Option<(Vec<u8>, Vec<usize>)> {
+    ) -> Option<(Vec<u8>, Vec<Option<usize>>)> {
         let get = if method == "HEAD" { "GET" } else { method };
-        let mut found: Vec<(Vec<u8>, Option<usize>)> = Vec::new();
+        let mut found: BTreeMap<(Vec<u8>, String), Option<usize>> = BTreeMap::new();
         for (at, (methods, paths)) in actions.iter().enumerate() {
             let claims = methods.iter().any(|m| m == method || m == get);
-            let ranks = paths.iter().filter_map(|path| rank(path, segments, literal));
-            found.extend(ranks.map(|rank| (rank, claims.then_some(at))));
+            for path in paths {
+                let Some(rank) = rank(path, segments, literal) else { continue };
+                let shape = path.replace(['x', 'y', 'z'], "");
+                let claimed = found.entry((rank, shape)).or_default();
+                *claimed = claimed.or(claims.then_some(at));
+            }
         }
-        let best = found.iter().map(|(rank, _)| rank.clone()).min()?;
-        let actions = found.into_iter().filter(|(rank, _)| *rank == best).filter_map(|(_, at)| at).collect();
-        Some((best, actions))
+        let best = found.keys().next()?.0.clone();
+        let claims = found.into_iter().filter(|((rank, _), _)| *rank == best).map(|(_, claim)| claim).collect();
+        Some((best, claims))
     }
 
     /// `Some(Some(action))`, `Some(None)` for a method not allowed, `None` for no path.
@@ -278,13 +284,11 @@ mod naive {
         for reading in [read, slashed] {
             let Some((other, others)) = best(actions, method, &reading, &lenient) else { continue };
             let differs = rank.iter().zip(&other).find(|(a, b)| a != b);
-            if differs.is_some_and(|(a, b)| b < a)
-                && (others.is_empty() != claims.is_empty() || others.iter().any(|o| Some(o) != claims.first()))
-            {
+            if differs.is_some_and(|(a, b)| b < a) && others.iter().any(|other| *other != claims[0]) {
                 return None;
             }
         }
-        Some(claims.first().copied())
+        Some(claims[0])
     }
 }
 
@@ -315,24 +319,30 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-fn compile(actions: &naive::Actions) -> Option<Policy> {
-    let actions = actions.iter().enumerate().map(|(at, (methods, paths))| Action {
-        name: format!("a{at}"),
-        methods: methods.clone(),
-        paths: paths.clone(),
-        ..Action::default()
-    });
-    let app = AppRules { name: "chart".into(), actions: actions.collect(), ..AppRules::default() };
-    Policy::compile(RuleSet { apps: vec![app], ..RuleSet::default() }).ok()
+/// The policy of as many of the actions as have no conflict; the others are dropped.
+fn compile(actions: &mut naive::Actions) -> Policy {
+    loop {
+        let numbered = actions.iter().enumerate().map(|(at, (methods, paths))| Action {
+            name: format!("a{at}"),
+            methods: methods.clone(),
+            paths: paths.clone(),
+            ..Action::default()
+        });
+        let app = AppRules { name: "chart".into(), actions: numbered.collect(), ..AppRules::default() };
+        match Policy::compile(RuleSet { apps: vec![app], ..RuleSet::default() }) {
+            Ok(policy) => return policy,
+            Err(_) => drop(actions.pop()),
+        }
+    }
 }
 
 proptest! {
     #[test]
     fn the_router_agrees_with_trying_every_pattern(
-        actions in actions(),
+        mut actions in actions(),
         requests in prop::collection::vec((prop::sample::select(vec!["GET", "HEAD", "POST", "PUT"]), path()), 20),
     ) {
-        let Some(policy) = compile(&actions) else { return Err(TestCaseError::reject("conflict")) };
+        let policy = compile(&mut actions);
         let app = policy.app("chart").unwrap();
         for (method, path) in requests {
             let expected = naive::route(&actions, method, &path);
@@ -346,8 +356,8 @@ proptest! {
     }
 
     #[test]
-    fn a_route_never_depends_on_the_query(actions in actions(), path in path(), query in ".{0,30}") {
-        let Some(policy) = compile(&actions) else { return Err(TestCaseError::reject("conflict")) };
+    fn a_route_never_depends_on_the_query(mut actions in actions(), path in path(), query in ".{0,30}") {
+        let policy = compile(&mut actions);
         let app = policy.app("chart").unwrap();
         prop_assert_eq!(policy.route(app, "GET", &format!("{path}?{query}")), policy.route(app, "GET", &path));
     }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::fixture::{Fixture, facts as some_facts};
 use crate::Changed;
+use crate::fixture::{Fixture, facts as some_facts};
 
 fn somebody(staff_no: &str) -> PersonFacts {
     let post = |department: &str, main, from, until| Affiliation {

@@ -1,0 +1,172 @@
+use std::fmt::Write as _;
+
+macro_rules! events {
+    ($($variant:ident $name:literal $version:literal [$($outcome:ident),+] $doc:literal, $detail:literal;)*) => {
+        /// What a record tells of. The names are published (docs/audit-events.md) and never change their
+        /// meaning; a change of fields raises the event's version.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Event {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Event {
+            /// Every event there is, in the catalogue's order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// As it stands in records: `session.lock`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The version of the event's fields: `v` of the record.
+            pub const fn version(self) -> u32 {
+                match self { $(Self::$variant => $version),* }
+            }
+
+            /// What it is evidence of.
+            pub const fn purpose(self) -> &'static str {
+                match self { $(Self::$variant => $doc),* }
+            }
+
+            /// What stands in `detail`, `why` or `change` beyond the fields that all records share.
+            pub const fn fields(self) -> &'static str {
+                match self { $(Self::$variant => $detail),* }
+            }
+
+            /// The outcomes it can have.
+            pub const fn outcomes(self) -> &'static [Outcome] {
+                match self { $(Self::$variant => &[$(Outcome::$outcome),+]),* }
+            }
+
+            /// Reads [`Self::name`] back.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+/// How it came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Done, or allowed.
+    Ok,
+    /// Refused by a rule.
+    Denied,
+    /// Tried and not achieved: a wrong password, an upstream that didn't answer.
+    Failed,
+    /// Broken off: the client left, the connection died, the window closed.
+    Aborted,
+    /// Begun; another record with the same request id tells the end.
+    Pending,
+}
+
+impl Outcome {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Ok, Self::Denied, Self::Failed, Self::Aborted, Self::Pending];
+
+    /// As it stands in records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::Pending => "pending",
+        }
+    }
+
+    /// Reads [`Self::name`] back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|outcome| outcome.name() == name)
+    }
+}
+
+events! {
+    ProcessStart "process.start" 1 [Ok] "The gateway started.", "`detail.version`, `detail.pid`";
+    ProcessStop "process.stop" 1 [Ok] "The gateway stopped in good order. A start without a stop before it is a crash or a kill.", "`detail.signal`";
+    ConfigLoad "config.load" 1 [Ok] "A configuration and policy came into force.", "`why.policy`, `why.generation`, `change`";
+    ConfigReject "config.reject" 1 [Failed] "A new configuration was refused; the old one stays in force.", "`why.reason`";
+    LoginOk "login.ok" 1 [Ok] "A person proved two factors (AAL2).", "`who.amr`, `who.aal`";
+    LoginFail "login.fail" 1 [Failed, Denied] "A login or one of its steps failed.", "`detail.method`, `why.reason`";
+    SessionStart "session.start" 1 [Ok] "A session began.", "`what.id`";
+    SessionLock "session.lock" 1 [Ok] "A session was locked.", "`why.reason`";
+    SessionUnlock "session.unlock" 1 [Ok, Failed, Denied] "A locked session was opened by a factor of the same account, or that failed.", "`detail.method`, `why.reason`";
+    SessionEnd "session.end" 1 [Ok] "A session ended for good.", "`why.reason`";
+    HandshakeEnter "handshake.enter" 1 [Ok] "A browser brought its session from the portal to an app host.", "`what.app`";
+    HandshakeRefuse "handshake.refuse" 1 [Denied] "A handshake's code was used twice, too late, elsewhere, or is unknown.", "`why.reason`";
+    RequestPermit "request.permit" 1 [Ok, Failed, Aborted] "A request was let through, recorded once because its outcome was known before its head was released.", "`detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`";
+    RequestDeny "request.deny" 1 [Denied, Failed] "A request was refused: by policy, a locked session, no session, or a part that failed.", "`why.reason`, `detail.status`, `detail.missing`";
+    RequestOpen "request.open" 1 [Pending] "A request was let through; written before its first byte went upstream.", "`why`";
+    RequestClose "request.close" 1 [Ok, Failed, Aborted] "How a request with `request.open` ended. The patient stands here when the response tells.", "`detail.opened`, `detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`";
+    EdgeMalformed "edge.malformed" 1 [Denied] "A connection or request was refused as ambiguous or malformed before any decision.", "`why.reason`, `detail.count`";
+    AuthenticatorBind "authenticator.bind" 1 [Ok, Failed] "A password, one-time password or passkey was bound to an account.", "`what.id`, `detail.kind`";
+    AuthenticatorFail "authenticator.fail" 1 [Failed, Denied] "An authenticator's proof was wrong: bad signature, rolled-back counter, a value used twice.", "`detail.kind`, `detail.failures`, `why.reason`";
+    AuthenticatorOff "authenticator.off" 1 [Ok] "An authenticator was switched off after too many failures, or ended.", "`why.reason`";
+    EnrolmentIssue "enrolment.issue" 1 [Ok, Denied] "A registrar handed out a one-time code.", "`what.id`, `detail.expires`";
+    EnrolmentStart "enrolment.start" 1 [Ok, Failed] "A one-time code was presented.", "`why.reason`";
+    ProofingRecord "proofing.record" 1 [Ok] "A registrar recorded how a person's identity was checked.", "`detail.method`, `detail.evidence`";
+    AccountCreate "account.create" 1 [Ok] "A person got an account.", "`change.after`";
+    AccountActivate "account.activate" 1 [Ok] "An account became active.", "`change`";
+    GrantAdd "grant.add" 1 [Ok] "An account was given a role for a reason.", "`why.grant`, `why.purpose`, `change.after`";
+    HrImport "hr.import" 1 [Ok, Failed, Denied] "An HR file was applied, or refused whole.", "`detail.file`, `detail.sha256`, counts, `why.reason`";
+    HrPerson "hr.person" 1 [Ok] "An applied HR file added or changed a person.", "`what.id` (staff number), `change`";
+    CliLogin "cli.login" 1 [Ok, Failed] "A one-time code became a bearer token of `sekimorictl`.", "`detail.expires`";
+    PolicyTest "policy.test" 1 [Ok, Denied, Failed] "Somebody asked what the policy would decide for a person.", "`what`, `detail.subject`, `detail.decision`";
+    AuditRead "audit.read" 1 [Ok, Denied] "Somebody read the journal.", "`detail.query`, `detail.records`";
+    JournalSegment "journal.segment" 1 [Ok] "The first line of a segment. Written by the journal itself.", "`detail.format`, `detail.segment`, `detail.previous`";
+    JournalRecover "journal.recover" 1 [Ok] "The journal went on in a new segment after something was wrong. Written by the journal itself.", "`why.reason`, `detail.refused`, `detail.torn`, `detail.restored`, `detail.missing`";
+    ClockOffset "clock.offset" 1 [Ok, Failed] "The clock was compared with its source.", "`detail.offset_us`, `detail.source`";
+}
+
+/// docs/audit-events.md as this catalogue has it.
+pub fn catalogue_page() -> String {
+    let mut page = String::from(include_str!("catalogue_head.md"));
+    page.push_str("\n| event | v | what it is evidence of | outcomes | its own fields |\n|---|---|---|---|---|\n");
+    for event in Event::ALL {
+        let outcomes: Vec<_> = event.outcomes().iter().map(|o| o.name()).collect();
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} |",
+            event.name(),
+            event.version(),
+            event.purpose(),
+            outcomes.join(", "),
+            event.fields()
+        );
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn req_a5_1_the_published_catalogue_is_this_catalogue() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/audit-events.md");
+        if std::env::var_os("SEKIMORI_WRITE_DOCS").is_some() {
+            std::fs::write(&file, catalogue_page()).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            catalogue_page(),
+            "write it anew with SEKIMORI_WRITE_DOCS=1"
+        );
+    }
+
+    #[test]
+    fn names_are_unique_dotted_words_and_read_back() {
+        let names: BTreeSet<_> = Event::ALL.iter().map(|e| e.name()).collect();
+        assert_eq!(names.len(), Event::ALL.len());
+        for event in Event::ALL {
+            assert_eq!(Event::from_name(event.name()), Some(*event));
+            assert!(event.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'.'), "{}", event.name());
+            assert_eq!(event.name().split('.').count(), 2);
+        }
+        assert_eq!(Event::from_name("session.LOCK"), None);
+    }
+}

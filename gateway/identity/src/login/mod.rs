@@ -1,0 +1,362 @@
+//! Logins: a stored interaction that one browser takes step by step (design.md §5).
+//!
+//! Every step proves its own completion to the state in the store (A26): a name before a secret, a
+//! challenge before its answer, two factors before a session. What is stored moves by compare-and-set,
+//! so that two requests can't take one step twice.
+
+mod attempt;
+mod state;
+mod step;
+mod target;
+mod unlock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Clock, Edge, MasterKey, Method, Token, TokenHash, TokenKind, matching_form};
+use serde::{Deserialize, Serialize};
+use store::authenticators::{self, AuthenticatorKind};
+use store::{Store, StoreError, Unrecorded, interactions};
+use webauthn_rs::prelude::Passkey;
+
+use crate::passkey::{Decoys, MOST, PasskeyError, Passkeys};
+use crate::password::{HashError, Hasher};
+use crate::session::may_work;
+use crate::{Live, Rules, RulesSource, SessionError, Sessions};
+
+pub use target::{Target, TargetError};
+
+use state::{Open, State, Whom};
+
+pub(crate) use state::open_row;
+pub(crate) use step::SEED_PURPOSE;
+
+/// A login must be done this long after it began.
+const LIFE: Duration = Duration::from_secs(10 * 60);
+/// Logins, confirmations and enrolments under way at the same time.
+const MOST_INTERACTIONS: i64 = 20_000;
+
+/// Why a step of a login did not go through.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// It did not match. The same for a wrong secret, an unknown name, a forged assertion, an account
+    /// that is not active and an authenticator that is closed after failures (A40): one sentence for all.
+    #[error("name and secret do not match, or cannot be used now")]
+    Refused,
+    /// No such interaction in this browser: expired, used, or begun elsewhere. Begin again.
+    #[error("this login is over")]
+    Gone,
+    /// The step doesn't fit what came before it (A26), or another request was faster.
+    #[error("not the next step")]
+    OutOfOrder,
+    /// Too many passwords wait to be checked, or too many logins are under way (503).
+    #[error("too busy")]
+    Busy,
+    /// The session could not be started or unlocked.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The store failed (503).
+    #[error(transparent)]
+    Store(StoreError),
+    /// A key, the randomness or a stored value failed (503).
+    #[error("cannot check this now: {0}")]
+    Broken(&'static str),
+}
+
+impl From<StoreError> for LoginError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::OutOfOrder,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<HashError> for LoginError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::Busy,
+            HashError::Failed => Self::Broken("password hash"),
+        }
+    }
+}
+
+/// What an interaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// A session is wanted; also the frame of an unlock.
+    Login,
+    /// The person of an active session proves himself again at AAL2 (再認証); the session goes on.
+    Confirm,
+}
+
+impl Purpose {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Confirm => "confirm",
+        }
+    }
+}
+
+/// How an interaction begins.
+#[derive(Clone, Debug)]
+pub struct Begin<'a> {
+    /// What for.
+    pub purpose: Purpose,
+    /// The configured host to come back to: an app's or the portal's own.
+    pub host: &'a str,
+    /// The path there.
+    pub target: Target,
+    /// The browser's binder on that host; an app's host needs one.
+    pub app_binder: Option<TokenHash>,
+}
+
+/// One step's circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// The interaction, from the address or form.
+    pub interaction: &'a Token,
+    /// The browser's binder on the portal host. An interaction belongs to the first that comes with it.
+    pub binder: &'a Token,
+    /// The request.
+    pub edge: &'a Edge,
+    /// `User-Agent`, for the session's list.
+    pub user_agent: &'a str,
+    /// The portal session this browser has now, in whatever state: a completed login takes its place.
+    pub current: Option<&'a Arc<Live>>,
+}
+
+/// Where a browser goes when its interaction is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// A configured host.
+    pub host: String,
+    /// The path there.
+    pub target: Target,
+    /// The binder that a handshake code must be made for; none on the portal's own host.
+    pub app_binder: Option<TokenHash>,
+}
+
+/// An interaction as its page needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interaction {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where it leads.
+    pub destination: Destination,
+    /// The staff number as it was given, if it was.
+    pub name: Option<String>,
+    /// What has been verified so far.
+    pub verified: Vec<Method>,
+}
+
+/// What may come next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Options for `navigator.credentials.get` as JSON (`{"publicKey": …}`, base64url members); made up
+    /// for names without a passkey. The challenge is good for one answer within five minutes.
+    pub passkey: String,
+    /// A password may be given.
+    pub password: bool,
+    /// A one-time password may be given.
+    pub totp: bool,
+}
+
+/// Where a step has led.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Verified, and more is needed.
+    More(Next),
+    /// AAL2: there is a session.
+    Complete(Completed),
+}
+
+/// A login, confirmation or unlock that is done.
+#[derive(Debug)]
+pub struct Completed {
+    /// The session.
+    pub live: Arc<Live>,
+    /// For `__Host-sk` of the portal host; whatever stood there before is dead.
+    pub token: Token,
+    /// Where to go.
+    pub destination: Destination,
+}
+
+/// The login state machine. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Logins(Arc<Shared>);
+
+struct Shared {
+    store: Store,
+    sessions: Sessions,
+    rules: RulesSource,
+    master: Arc<MasterKey>,
+    clock: Clock,
+    hasher: Hasher,
+    decoys: Decoys,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("sessions", &self.sessions).finish_non_exhaustive()
+    }
+}
+
+impl Logins {
+    /// Over the same store as `sessions`.
+    ///
+    /// # Errors
+    /// [`LoginError::Broken`] if keys can't be derived.
+    pub fn new(
+        store: Store, sessions: Sessions, rules: RulesSource, master: Arc<MasterKey>, clock: Clock,
+    ) -> Result<Self, LoginError> {
+        let hasher = Hasher::new(&master, rules.load().hash_concurrency)?;
+        let decoys = Decoys::new(&master).ok_or(LoginError::Broken("decoy key"))?;
+        Ok(Self(Arc::new(Shared { store, sessions, rules, master, clock, hasher, decoys })))
+    }
+
+    /// Begins an interaction; its token goes into the address of the login page.
+    ///
+    /// # Errors
+    /// [`LoginError::OutOfOrder`] for an app's host without a binder, [`LoginError::Busy`],
+    /// [`LoginError::Store`].
+    pub async fn begin(&self, begin: Begin<'_>) -> Result<Token, LoginError> {
+        if begin.app_binder.is_none() && begin.host != self.rules().portal_host {
+            return Err(LoginError::OutOfOrder);
+        }
+        let token = Token::generate().map_err(SessionError::from)?;
+        let row = interactions::Interaction {
+            kind: begin.purpose.kind().to_owned(),
+            host: begin.host.to_owned(),
+            target: begin.target.as_str().to_owned(),
+            app_binder: begin.app_binder,
+            portal_binder: None,
+            state: State::default().to_bytes()?,
+            expires_at: self.now().after(LIFE),
+        };
+        let mut tx = self.0.store.begin().await?;
+        if interactions::count(&mut tx).await? >= MOST_INTERACTIONS {
+            return Err(LoginError::Busy);
+        }
+        interactions::insert(&mut tx, &token.hash(TokenKind::Interaction), &row).await?;
+        tx.commit_unrecorded(Unrecorded::Ceremony).await?;
+        Ok(token)
+    }
+
+    /// What the login page shows; binds the interaction to the browser on its first visit.
+    ///
+    /// # Errors
+    /// [`LoginError::Gone`], [`LoginError::Store`].
+    pub async fn view(&self, interaction: &Token, binder: &Token) -> Result<Interaction, LoginError> {
+        let hash = interaction.hash(TokenKind::Interaction);
+        let row = interactions::by_hash(&self.0.store, &hash).await?.ok_or(LoginError::Gone)?;
+        if row.portal_binder.is_none() {
+            let mut tx = self.0.store.begin().await?;
+            // Whoever was first has it; reading it again tells whether that was us.
+            if interactions::bind(&mut tx, &hash, &binder.hash(TokenKind::Binder)).await? {
+                tx.commit_unrecorded(Unrecorded::Ceremony).await?;
+            }
+        }
+        Ok(self.open(interaction, binder).await?.view())
+    }
+
+    /// Ends an interaction that needs no login, because there is an active session: where to go.
+    ///
+    /// # Errors
+    /// [`LoginError::Gone`], [`LoginError::Store`].
+    pub async fn take(&self, interaction: &Token, binder: &Token) -> Result<Destination, LoginError> {
+        let open = self.open(interaction, binder).await?;
+        let mut tx = self.0.store.begin().await?;
+        interactions::take(&mut tx, &open.hash).await?.ok_or(LoginError::Gone)?;
+        tx.commit_unrecorded(Unrecorded::Ceremony).await?;
+        Ok(open.destination)
+    }
+
+    /// The first step: a staff number. Answers alike whether it exists or not (A40); given again, it
+    /// begins anew.
+    ///
+    /// # Errors
+    /// [`LoginError::Gone`], [`LoginError::OutOfOrder`] in a confirmation, [`LoginError::Store`].
+    pub async fn name(&self, entry: Entry<'_>, name: &str) -> Result<Next, LoginError> {
+        let open = self.open(entry.interaction, entry.binder).await?;
+        if open.purpose != Purpose::Login {
+            return Err(LoginError::OutOfOrder);
+        }
+        let name: String = matching_form(name).chars().take(64).collect();
+        let today = self.today();
+        // A text that is no staff number is asked for all the same, as one that nobody has.
+        let number = name.parse().or_else(|_| "-".parse()).map_err(|_| LoginError::Broken("staff number"))?;
+        let holder = authenticators::holder_by_staff_no(&self.0.store, &number, today).await?;
+        let account = holder.filter(|holder| may_work(holder, today)).map(|holder| holder.person.account);
+        let state = State { whom: Some(Whom { name, account }), ..State::default() };
+        self.ask(open, state).await
+    }
+
+    /// What may come next, with a new challenge: for a page that is shown again, and for the first page
+    /// of a confirmation.
+    ///
+    /// # Errors
+    /// [`LoginError::Gone`], [`LoginError::OutOfOrder`] before a name was given, [`LoginError::Store`].
+    pub async fn next(&self, entry: Entry<'_>) -> Result<Next, LoginError> {
+        let open = self.open(entry.interaction, entry.binder).await?;
+        let mut state = open.state.clone();
+        if open.purpose == Purpose::Confirm && state.whom.is_none() {
+            let live = entry.current.ok_or(LoginError::OutOfOrder)?;
+            let name = live.person().staff_no.as_str().to_owned();
+            state.whom = Some(Whom { name, account: Some(live.account()) });
+            state.session = Some(live.id());
+        }
+        self.ask(open, state).await
+    }
+
+    /// Keeps `state` with a new challenge for whoever it names.
+    async fn ask(&self, open: Open, mut state: State) -> Result<Next, LoginError> {
+        let whom = state.whom.clone().ok_or(LoginError::OutOfOrder)?;
+        let keys = match whom.account {
+            Some(account) => self.passkeys(account).await?,
+            None => Vec::new(),
+        };
+        let verifier = self.verifier()?;
+        let (passkey, challenge) = verifier
+            .login_options(&keys, &self.0.decoys, &whom.name, self.now())
+            .map_err(|_| LoginError::Broken("passkey options"))?;
+        state.challenge = Some(challenge.pack().ok_or(LoginError::Broken("challenge"))?);
+        state.unlocks = None;
+        let mut tx = self.0.store.begin().await?;
+        interactions::advance(&mut tx, &open.hash, &open.bytes, &state.to_bytes()?).await?;
+        tx.commit_unrecorded(Unrecorded::Ceremony).await?;
+        let lacks = |method| !state.methods().contains(&method);
+        Ok(Next { passkey, password: lacks(Method::Password), totp: lacks(Method::Totp) })
+    }
+
+    async fn passkeys(&self, account: model::AccountId) -> Result<Vec<Passkey>, LoginError> {
+        let bound = authenticators::active(&self.0.store, account).await?;
+        let keys = bound.iter().filter(|a| a.kind == AuthenticatorKind::Passkey).take(MOST);
+        keys.map(|a| serde_json::from_slice(&a.data).map_err(|_| LoginError::Broken("stored passkey"))).collect()
+    }
+
+    async fn open(&self, interaction: &Token, binder: &Token) -> Result<Open, LoginError> {
+        open_row(&self.0.store, interaction, binder, self.now()).await?.try_into()
+    }
+
+    fn verifier(&self) -> Result<Passkeys, LoginError> {
+        Passkeys::new(&self.rules()).map_err(|_: PasskeyError| LoginError::Broken("passkey configuration"))
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        self.0.rules.load()
+    }
+
+    fn now(&self) -> model::Timestamp {
+        self.0.clock.now()
+    }
+
+    fn today(&self) -> i32 {
+        self.rules().today(self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests;

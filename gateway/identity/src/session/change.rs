@@ -1,0 +1,393 @@
+//! What moves a session from one state to the next. Each is one transaction with its records.
+
+use std::sync::Arc;
+
+use audit::{Event, Outcome, Record, Who, Why};
+use model::{Aal, Edge, EndReason, LockReason, Method, SessionId, SessionState, Timestamp, Token, TokenKind};
+use store::authenticators;
+use store::sessions::{self, Session};
+use store::{Changed, Committed, Facts, Tx};
+
+use super::life::Standing;
+use super::live::{Owed, line_hash};
+use super::registry::Key;
+use super::{By, Live, NewSession, SessionError, Sessions, about, may_work};
+
+/// Sessions of one account, locked ones included; a login beyond ends the oldest.
+const MOST_PER_ACCOUNT: usize = 8;
+const USER_AGENT_BYTES: usize = 256;
+
+/// What a transaction did to sessions, to be done in memory once it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    records: Vec<Record>,
+    locked: Vec<SessionId>,
+    ended: Vec<SessionId>,
+    others: Vec<SessionId>,
+}
+
+impl Done {
+    fn changed(&self) -> Vec<Changed> {
+        let ids = self.locked.iter().chain(&self.ended).chain(&self.others);
+        ids.map(|id| Changed::session(*id)).collect()
+    }
+}
+
+impl Sessions {
+    /// Begins a session, and locks the one that the account has active elsewhere in the same
+    /// transaction. The token is the portal's; it leaves this crate once.
+    ///
+    /// # Errors
+    /// [`SessionError::Assurance`] below AAL2, [`SessionError::Account`], [`SessionError::Store`].
+    pub async fn start(&self, new: NewSession<'_>) -> Result<(Arc<Live>, Token), SessionError> {
+        let tx = self.0.store.begin().await?;
+        let (live, token, committed) = self.start_in(tx, new).await?;
+        committed.journaled().await?;
+        Ok((live, token))
+    }
+
+    /// [`Sessions::start`] at the end of a transaction that took the login's interaction.
+    pub(crate) async fn start_in(
+        &self, mut tx: Tx, new: NewSession<'_>,
+    ) -> Result<(Arc<Live>, Token, Committed), SessionError> {
+        let now = self.now();
+        if Aal::of(&new.methods) != Some(Aal::Aal2) {
+            return Err(SessionError::Assurance);
+        }
+        let today = self.rules().today(now);
+        let holder = authenticators::holder(&mut tx, new.account, today).await?;
+        let holder = holder.filter(|holder| may_work(holder, today)).ok_or(SessionError::Account)?;
+        let row = self.row(&new, now);
+        let live = Arc::new(Live::new(&row, holder.person, Arc::clone(&self.0.limits)));
+        let mut done = Done::default();
+        done.records.push(login_ok(&live, new.edge));
+        self.make_room(&mut tx, &new, &row, &mut done).await?;
+        sessions::insert(&mut tx, &row).await?;
+        let token = Token::generate()?;
+        let host = self.rules().portal_host.clone();
+        let key = Key { hash: token.hash(TokenKind::PortalSession), kind: TokenKind::PortalSession, host: &host };
+        sessions::insert_token(&mut tx, row.id, &key.hash, key.kind, key.host, now).await?;
+        let started = about(Event::SessionStart, live.session_hash(), live.who(), By::Holder(new.edge));
+        done.records.push(started.detail("user_agent", row.user_agent.as_str()));
+        let committed = self.commit(tx, done, now).await?;
+        self.0.registry.install(&live, Some(key));
+        Ok((live, token, committed))
+    }
+
+    fn row(&self, new: &NewSession<'_>, now: Timestamp) -> Session {
+        Session {
+            id: SessionId::generate(),
+            account: new.account,
+            state: SessionState::Active,
+            station: new.edge.address.to_string(),
+            zone: new.edge.zone.name().to_owned(),
+            address: new.edge.address.to_string(),
+            user_agent: cut(new.user_agent, USER_AGENT_BYTES).to_owned(),
+            methods: new.methods.clone(),
+            aal: Aal::Aal2,
+            authenticated_at: now,
+            started_at: now,
+            last_act: now,
+            locked_at: None,
+            lock_reason: None,
+            absolute_until: now.after(self.0.limits.absolute()),
+        }
+    }
+
+    /// Ends what the new session replaces, locks what is active elsewhere, keeps the number bounded.
+    async fn make_room(
+        &self, tx: &mut Tx, new: &NewSession<'_>, row: &Session, done: &mut Done,
+    ) -> Result<(), SessionError> {
+        if let Some(id) = new.replaces {
+            self.end_in(tx, id, EndReason::Replaced, By::Holder(new.edge), done).await?;
+        }
+        self.lock_others_in(tx, row, new.edge, done).await?;
+        let living = sessions::living(&mut *tx, row.account).await?;
+        for surplus in living.iter().skip(MOST_PER_ACCOUNT - 1) {
+            self.end_in(tx, surplus.id, EndReason::Replaced, By::Gateway, done).await?;
+        }
+        Ok(())
+    }
+
+    async fn lock_others_in(
+        &self, tx: &mut Tx, row: &Session, edge: &Edge, done: &mut Done,
+    ) -> Result<(), SessionError> {
+        let now = tx.now();
+        for id in sessions::lock_others(tx, row.account, row.id, now).await? {
+            let (hash, who) = self.named(tx, id).await?;
+            let record = about(Event::SessionLock, &hash, &who, By::Holder(edge));
+            done.records.push(record.why(Why::reason(LockReason::OtherStation.name())));
+            done.locked.push(id);
+        }
+        Ok(())
+    }
+
+    async fn end_in(
+        &self, tx: &mut Tx, id: SessionId, reason: EndReason, by: By<'_>, done: &mut Done,
+    ) -> Result<bool, SessionError> {
+        let (hash, who) = self.named(tx, id).await?;
+        let now = tx.now();
+        let ended = sessions::end(tx, id, reason, now).await?;
+        if ended {
+            done.records.push(about(Event::SessionEnd, &hash, &who, by).why(Why::reason(reason.name())));
+            done.ended.push(id);
+        }
+        Ok(ended)
+    }
+
+    /// What records call a session and its holder.
+    async fn named(&self, tx: &mut Tx, id: SessionId) -> Result<(String, Who), SessionError> {
+        if let Some(live) = self.known(id) {
+            return Ok((live.session_hash().to_owned(), live.who().clone()));
+        }
+        let row = sessions::by_id(&mut *tx, id).await?;
+        let today = self.rules().today(self.now());
+        let holder = match &row {
+            Some(row) => authenticators::holder(&mut *tx, row.account, today).await?,
+            None => None,
+        };
+        let hash = line_hash(id);
+        let who = match (row, holder) {
+            (Some(row), Some(holder)) => {
+                Who::person(&holder.person, &hash, row.aal, row.methods.iter().copied(), Some(&row.station))
+            }
+            _ => Who::system("session"),
+        };
+        Ok((hash, who))
+    }
+
+    /// Commits, and makes memory agree. A commit needs a record; without one nothing was done.
+    async fn commit(&self, tx: Tx, mut done: Done, now: Timestamp) -> Result<Committed, SessionError> {
+        let changed = done.changed();
+        let mut records = std::mem::take(&mut done.records).into_iter();
+        let first = records.next().ok_or(SessionError::State)?;
+        let facts = records.fold(Facts::recorded(first), Facts::and).all_changed(changed);
+        self.0.registry.outdate();
+        let committed = tx.commit(facts).await?;
+        self.0.registry.outdate();
+        for id in &done.locked {
+            if let Some(live) = self.known(*id) {
+                live.life().lock(now);
+                live.tell(SessionState::Locked);
+            }
+        }
+        for id in &done.ended {
+            self.end_in_memory(*id);
+        }
+        Ok(committed)
+    }
+
+    fn end_in_memory(&self, id: SessionId) {
+        if let Some(live) = self.known(id) {
+            live.life().end();
+            *live.owed() = None;
+            live.tell(SessionState::Ended);
+        }
+        self.0.registry.forget(id);
+    }
+
+    /// Locks. In memory it holds on return whatever the store says; what the store doesn't take now is
+    /// written as soon as it does. False if it was not active.
+    ///
+    /// # Errors
+    /// [`SessionError::Gone`]; [`SessionError::Store`] if it could not be written yet.
+    pub async fn lock(&self, id: SessionId, reason: LockReason, by: By<'_>) -> Result<bool, SessionError> {
+        let live = self.living(id).await?.ok_or(SessionError::Gone)?;
+        let now = self.now();
+        if live.standing(now) != Standing::Active {
+            return Ok(false);
+        }
+        live.owe(Owed::Lock(reason, now));
+        let locked = live.life().lock(now);
+        self.0.registry.outdate();
+        live.tell(SessionState::Locked);
+        self.settle(&live, by).await?;
+        Ok(locked)
+    }
+
+    /// Ends. In memory it holds on return whatever the store says: no token of it is good any more. False
+    /// if it was over.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`] if it could not be written yet.
+    pub async fn end(&self, id: SessionId, reason: EndReason, by: By<'_>) -> Result<bool, SessionError> {
+        let Some(live) = self.living(id).await? else { return Ok(false) };
+        let ended = self.end_now(&live, reason);
+        self.settle(&live, by).await?;
+        Ok(ended)
+    }
+
+    /// Ends in memory and owes it to the store.
+    pub(super) fn end_now(&self, live: &Arc<Live>, reason: EndReason) -> bool {
+        let alive = live.life().end();
+        if alive {
+            live.owe(Owed::End(reason));
+            // Found again by its line until it is written.
+            self.0.registry.install(live, None);
+        }
+        self.0.registry.shut(live.id());
+        live.tell(SessionState::Ended);
+        alive
+    }
+
+    /// Writes what is owed to the store, if the store isn't there already.
+    pub(super) async fn settle(&self, live: &Arc<Live>, by: By<'_>) -> Result<(), SessionError> {
+        let Some(owed) = *live.owed() else { return Ok(()) };
+        let mut tx = self.0.store.begin().await?;
+        let now = tx.now();
+        let (written, record) = match owed {
+            Owed::Lock(reason, at) => {
+                let record = about(Event::SessionLock, live.session_hash(), live.who(), by);
+                (sessions::lock(&mut tx, live.id(), reason, at).await?, record.why(Why::reason(reason.name())))
+            }
+            Owed::End(reason) => {
+                let record = about(Event::SessionEnd, live.session_hash(), live.who(), by);
+                (sessions::end(&mut tx, live.id(), reason, now).await?, record.why(Why::reason(reason.name())))
+            }
+        };
+        if written {
+            // Not awaited in the journal: a lock or end that holds is not taken back.
+            let _durable = tx.commit(Facts::recorded(record).changed(Changed::session(live.id()))).await?;
+        }
+        self.paid(live, owed);
+        Ok(())
+    }
+
+    fn paid(&self, live: &Live, owed: Owed) {
+        let mut now_owed = live.owed();
+        if *now_owed == Some(owed) {
+            *now_owed = None;
+            drop(now_owed);
+            if matches!(owed, Owed::End(_)) {
+                self.0.registry.forget(live.id());
+            }
+        }
+    }
+
+    /// Unlocks with what was just verified for the session's own account (C-08). All earlier tokens of
+    /// the session are dead, on every host; this is the portal's new one (A16).
+    ///
+    /// # Errors
+    /// [`SessionError::Assurance`] for a method that doesn't unlock, [`SessionError::State`] if it isn't
+    /// locked, [`SessionError::Gone`] if it is over, [`SessionError::Account`], [`SessionError::Store`].
+    pub async fn unlock(&self, id: SessionId, method: Method, edge: &Edge) -> Result<Token, SessionError> {
+        let tx = self.0.store.begin().await?;
+        let (token, committed) = self.unlock_in(tx, id, method, edge).await?;
+        committed.journaled().await?;
+        Ok(token)
+    }
+
+    /// [`Sessions::unlock`] at the end of a transaction that took the interaction.
+    pub(crate) async fn unlock_in(
+        &self, mut tx: Tx, id: SessionId, method: Method, edge: &Edge,
+    ) -> Result<(Token, Committed), SessionError> {
+        if !method.unlocks() {
+            return Err(SessionError::Assurance);
+        }
+        let live = self.known(id).ok_or(SessionError::Gone)?;
+        let now = self.now();
+        let since = match live.standing(now) {
+            Standing::Locked { since, .. } => since,
+            Standing::Active => return Err(SessionError::State),
+            Standing::Over(_) | Standing::Ended => return Err(SessionError::Gone),
+        };
+        let row = sessions::by_id(&mut tx, id).await?.ok_or(SessionError::Gone)?;
+        let today = self.rules().today(now);
+        let holder = authenticators::holder(&mut tx, row.account, today).await?;
+        holder.filter(|holder| may_work(holder, today)).ok_or(SessionError::Account)?;
+
+        let mut done = Done { others: vec![id], ..Done::default() };
+        self.lock_overdue_in(&mut tx, &live, since, &mut done).await?;
+        self.lock_others_in(&mut tx, &row, edge, &mut done).await?;
+        let authenticated = method == Method::PasskeyVerified;
+        let locked_after = now.before(self.0.limits.end_after());
+        if !sessions::unlock(&mut tx, id, locked_after, authenticated, now).await? {
+            return Err(SessionError::Gone);
+        }
+        sessions::delete_tokens(&mut tx, id).await?;
+        let token = Token::generate()?;
+        let host = self.rules().portal_host.clone();
+        let key = Key { hash: token.hash(TokenKind::PortalSession), kind: TokenKind::PortalSession, host: &host };
+        sessions::insert_token(&mut tx, id, &key.hash, key.kind, key.host, now).await?;
+        let unlocked = about(Event::SessionUnlock, live.session_hash(), live.who(), By::Holder(edge));
+        done.records.push(unlocked.detail("method", method.amr()));
+        let committed = self.commit(tx, done, now).await?;
+        self.unlock_in_memory(&live, key, since, authenticated, now);
+        Ok((token, committed))
+    }
+
+    /// A lock that holds by the clock, or in memory alone, is written and recorded before it is undone.
+    async fn lock_overdue_in(
+        &self, tx: &mut Tx, live: &Live, since: Timestamp, done: &mut Done,
+    ) -> Result<(), SessionError> {
+        let (reason, at) = match *live.owed() {
+            Some(Owed::Lock(reason, at)) => (reason, at),
+            _ => (LockReason::Idle, since),
+        };
+        if sessions::lock(tx, live.id(), reason, at).await? {
+            let record = about(Event::SessionLock, live.session_hash(), live.who(), By::Gateway);
+            done.records.push(record.why(Why::reason(reason.name())));
+        }
+        Ok(())
+    }
+
+    fn unlock_in_memory(&self, live: &Arc<Live>, key: Key<'_>, since: Timestamp, authenticated: bool, now: Timestamp) {
+        self.0.registry.replace_tokens(live, key);
+        live.life().lock(since);
+        live.tell(SessionState::Locked);
+        {
+            let mut owed = live.owed();
+            // An end that came meanwhile stays owed.
+            if matches!(*owed, Some(Owed::Lock(..))) {
+                *owed = None;
+            }
+        }
+        if authenticated {
+            live.confirmed(now);
+        }
+        live.life().unlock(now);
+        live.tell(live.state(now));
+    }
+
+    /// The person of an active session has proved himself again at AAL2: a new portal token, the former
+    /// one is dead. App hosts keep theirs, so that open pages go on.
+    ///
+    /// # Errors
+    /// [`SessionError::Assurance`], [`SessionError::State`] if it isn't active, [`SessionError::Store`].
+    pub(crate) async fn confirm_in(
+        &self, mut tx: Tx, live: &Arc<Live>, record: Record, now: Timestamp,
+    ) -> Result<(Token, Committed), SessionError> {
+        if !sessions::confirm(&mut tx, live.id(), now).await? || live.standing(now) != Standing::Active {
+            return Err(SessionError::State);
+        }
+        let host = self.rules().portal_host.clone();
+        let kind = TokenKind::PortalSession;
+        sessions::delete_tokens_of(&mut tx, live.id(), kind, &host, now).await?;
+        let token = Token::generate()?;
+        let key = Key { hash: token.hash(kind), kind, host: &host };
+        sessions::insert_token(&mut tx, live.id(), &key.hash, kind, &host, now).await?;
+        let done = Done { records: vec![record], others: vec![live.id()], ..Done::default() };
+        let committed = self.commit(tx, done, now).await?;
+        self.0.registry.replace_tokens_on(live, key);
+        live.confirmed(now);
+        live.touch(now);
+        Ok((token, committed))
+    }
+}
+
+/// At most `bytes` of `text`, at a character's end.
+fn cut(text: &str, bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
+}
+
+/// The record of a proof at AAL2.
+pub(crate) fn login_ok(live: &Live, edge: &Edge) -> Record {
+    Record::new(Event::LoginOk, Outcome::Ok).who(live.who().clone()).from(edge)
+}
+
+/// The record of an unlock that failed.
+pub(crate) fn failed_unlock(live: &Live, edge: &Edge, method: Method, reason: &str) -> Record {
+    let mut record = Record::new(Event::SessionUnlock, Outcome::Failed);
+    record = record.who(live.who().clone()).from(edge).detail("method", method.amr());
+    record.what(audit::What::thing("session", live.session_hash())).why(Why::reason(reason))
+}

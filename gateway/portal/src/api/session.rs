@@ -1,0 +1,101 @@
+//! Program logins and the end of other people's sessions.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use identity::By;
+use model::{EndReason, SessionId, Token};
+use serde::{Deserialize, Serialize};
+
+use super::{body, caller, unfit};
+use crate::guard::FRESH;
+use crate::handlers::{Answer, Guest};
+use crate::problem::json;
+use crate::refused::Refused;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeGiven {
+    code: String,
+}
+
+#[derive(Serialize)]
+struct BearerGiven {
+    /// Shown once; the gateway keeps its hash.
+    bearer: String,
+    /// RFC 3339.
+    expires: String,
+    /// Until when changes are allowed with it, RFC 3339.
+    fresh_until: String,
+}
+
+/// `POST session/token`: a code from the portal becomes a bearer token, once.
+pub(crate) async fn token(visit: Guest) -> Answer {
+    let given: CodeGiven = body(&visit)?;
+    let code = Token::parse(given.code.trim()).map_err(|_| unknown_code(&visit))?;
+    let (token, bearer) = visit.parts().sessions.cli_login(&code, &visit.edge).await?.ok_or_else(|| unknown_code(&visit))?;
+    Ok(json(
+        StatusCode::OK,
+        &BearerGiven {
+            bearer: token.text(),
+            expires: bearer.expires_at.to_string(),
+            fresh_until: bearer.authenticated_at.after(FRESH).to_string(),
+        },
+    ))
+}
+
+fn unknown_code(visit: &Guest) -> Refused {
+    unfit(visit, "code", "The code is wrong, used or too old")
+}
+
+#[derive(Serialize)]
+struct OwnSession {
+    staff_no: String,
+    name: String,
+    department: String,
+    station: String,
+    zone: String,
+    aal: &'static str,
+    roles: Arc<[String]>,
+    authenticated_at: String,
+    until: String,
+}
+
+/// `GET session`: who the caller is here.
+pub(crate) async fn own(visit: Guest) -> Answer {
+    let live = caller(&visit)?;
+    let roles = visit.parts().roles.of(live.account(), &visit.snapshot, visit.now).await?;
+    let person = live.person();
+    let (proved, until) = match &visit.bearer {
+        Some(bearer) => (bearer.authenticated_at, bearer.expires_at),
+        None => (live.authenticated_at(), live.absolute_until()),
+    };
+    Ok(json(
+        StatusCode::OK,
+        &OwnSession {
+            staff_no: person.staff_no.to_string(),
+            name: person.name.clone(),
+            department: person.department.clone(),
+            station: live.station().to_owned(),
+            zone: visit.edge.zone.name().to_owned(),
+            aal: live.aal().name(),
+            roles: Arc::clone(&roles.names),
+            authenticated_at: proved.to_string(),
+            until: until.to_string(),
+        },
+    ))
+}
+
+#[derive(Serialize)]
+struct Ended {
+    /// False: it was over already.
+    ended: bool,
+}
+
+/// `POST session/{id}/end`.
+pub(crate) async fn end(visit: Guest) -> Answer {
+    let session: SessionId = visit.part.parse().map_err(|_| Refused::not_found())?;
+    let by = By::Admin(caller(&visit)?, &visit.edge);
+    let ended = visit.parts().sessions.end(session, EndReason::Killed, by).await?;
+    Ok(json(StatusCode::OK, &Ended { ended }))
+}

@@ -1,0 +1,138 @@
+//! Login and confirmation: name, then the best authenticator first, the others as quiet links.
+
+mod step;
+
+use axum::response::Response;
+use identity::{Begin, Interaction, LoginError, Outcome, Purpose};
+use model::{Method, Secret, SessionState, Token};
+
+use super::handshake::{onward_page, onward_redirect};
+use super::{Answer, Guest, typed_code};
+use crate::refused::Refused;
+use crate::visit::{Visit, see_other, target};
+
+use step::Step;
+
+/// `GET /login`: the page of whatever comes next. A browser that is logged in goes where it wanted.
+pub(crate) async fn show(visit: Guest) -> Answer {
+    let state = visit.held.as_ref().map(|held| held.state);
+    let Ok(token) = Token::parse(visit.interaction_text()) else {
+        return Ok(match state {
+            Some(SessionState::Active) => see_other("/"),
+            Some(_) => see_other("/lock"),
+            None => Step::first(&visit).name(),
+        });
+    };
+    let interaction = match visit.parts().logins.view(&token, &visit.binder).await {
+        Ok(interaction) => interaction,
+        // Over, or another browser's: begin here.
+        Err(LoginError::Gone) => return Ok(see_other("/login")),
+        Err(error) => return Err(error.into()),
+    };
+    match (state, interaction.purpose) {
+        (Some(SessionState::Active), Purpose::Login) => {
+            let destination = visit.parts().logins.take(&token, &visit.binder).await?;
+            onward_redirect(&visit, &visit.holder()?.live, &destination).await
+        }
+        (Some(SessionState::Locked), _) => Ok(see_other(&format!("/lock?i={}", token.text()))),
+        (_, Purpose::Confirm) if visit.held.is_none() => Ok(see_other("/login")),
+        _ => shown(&visit, &token, interaction).await,
+    }
+}
+
+/// The page of the next step; `by` in the address chooses another way.
+async fn shown(visit: &Visit, token: &Token, mut interaction: Interaction) -> Answer {
+    let confirms = interaction.purpose == Purpose::Confirm;
+    let by = visit.query.field("by");
+    if !confirms && (interaction.name.is_none() || by == "name") {
+        return Ok(Step::of(visit, token, &interaction).name());
+    }
+    if interaction.verified.contains(&Method::Password) {
+        return Ok(Step::of(visit, token, &interaction).code());
+    }
+    if by == "password" && interaction.name.is_some() {
+        return Ok(Step::of(visit, token, &interaction).password());
+    }
+    let next = visit.parts().logins.next(visit.entry(token)).await?;
+    if by == "password" {
+        // Asking has told a confirmation whose it is.
+        interaction = visit.parts().logins.view(token, &visit.binder).await?;
+        return Ok(Step::of(visit, token, &interaction).password());
+    }
+    Ok(Step::of(visit, token, &interaction).passkey(next))
+}
+
+/// `POST /login/name`. A page that stood open overnight goes on under a new interaction.
+pub(crate) async fn name(visit: Guest) -> Answer {
+    let name = visit.form.field("name").trim();
+    if let Ok(token) = Token::parse(visit.interaction_text()) {
+        match visit.parts().logins.name(visit.entry(&token), name).await {
+            Ok(_) | Err(LoginError::OutOfOrder) => return Ok(back(&token)),
+            Err(LoginError::Gone) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let token = begin_here(&visit).await?;
+    visit.parts().logins.view(&token, &visit.binder).await?;
+    visit.parts().logins.name(visit.entry(&token), name).await?;
+    Ok(back(&token))
+}
+
+/// `POST /login/passkey`.
+pub(crate) async fn passkey(visit: Guest) -> Answer {
+    let token = visit.interaction()?;
+    let outcome = visit.parts().logins.passkey(visit.entry(&token), visit.form.field("credential")).await;
+    if matches!(outcome, Err(LoginError::Refused)) {
+        let next = visit.parts().logins.next(visit.entry(&token)).await?;
+        return Ok(again(&visit, &token).await?.passkey(next));
+    }
+    led(&visit, &token, outcome).await
+}
+
+/// `POST /login/password`.
+pub(crate) async fn password(visit: Guest) -> Answer {
+    let token = visit.interaction()?;
+    let password = Secret::new(visit.form.field("secret").to_owned());
+    let outcome = visit.parts().logins.password(visit.entry(&token), password).await;
+    if matches!(outcome, Err(LoginError::Refused)) {
+        return Ok(again(&visit, &token).await?.password());
+    }
+    led(&visit, &token, outcome).await
+}
+
+/// `POST /login/totp`.
+pub(crate) async fn totp(visit: Guest) -> Answer {
+    let token = visit.interaction()?;
+    let code = typed_code(visit.form.field("secret"));
+    let outcome = visit.parts().logins.totp(visit.entry(&token), &code).await;
+    if matches!(outcome, Err(LoginError::Refused)) {
+        return Ok(again(&visit, &token).await?.code());
+    }
+    led(&visit, &token, outcome).await
+}
+
+/// The step after a wrong proof: the same words whatever was wrong (A40).
+async fn again<'a>(visit: &'a Visit, token: &Token) -> Result<Step<'a>, Refused> {
+    let interaction = visit.parts().logins.view(token, &visit.binder).await?;
+    Ok(Step::of(visit, token, &interaction).failed())
+}
+
+/// Where a step that was no wrong proof has led.
+async fn led(visit: &Visit, token: &Token, outcome: Result<Outcome, LoginError>) -> Answer {
+    match outcome {
+        Ok(Outcome::Complete(completed)) => onward_page(visit, completed, "login-done-title").await,
+        Ok(Outcome::More(_)) | Err(LoginError::OutOfOrder) => Ok(back(token)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Begins a login that leads to the launcher.
+pub(crate) async fn begin_here(visit: &Visit) -> Result<Token, Refused> {
+    visit.desk.begin(visit.edge.address).map_err(Refused::too_many)?;
+    let begin = Begin { purpose: Purpose::Login, host: &visit.edge.host, target: target("/"), app_binder: None };
+    Ok(visit.parts().logins.begin(begin).await?)
+}
+
+fn back(token: &Token) -> Response {
+    see_other(&format!("/login?i={}", token.text()))
+}

@@ -1,0 +1,142 @@
+//! The pages of a login or confirmation, one for each step.
+
+use axum::response::Response;
+use http::StatusCode;
+use identity::{Interaction, Next, Purpose};
+use model::Token;
+
+use crate::pages::{self, Field, Link, LoginName, PasskeyStep, PersonCard, SecretStep};
+use crate::plain::Plain;
+use crate::refusal::app_title;
+use crate::visit::Visit;
+
+/// A step that is to be shown.
+pub(crate) struct Step<'a> {
+    visit: &'a Visit,
+    /// The interaction's token as text; empty before there is one.
+    i: String,
+    /// Somebody logged in proves himself again; his name is known and nobody else's counts.
+    confirms: bool,
+    /// Where it leads, if that is an app.
+    app: Option<Plain>,
+    /// The name given.
+    name: Option<Plain>,
+    status: StatusCode,
+    error: Option<String>,
+}
+
+impl<'a> Step<'a> {
+    /// The first step, before there is an interaction.
+    pub(crate) fn first(visit: &'a Visit) -> Self {
+        let i = String::new();
+        Self { visit, i, confirms: false, app: None, name: None, status: StatusCode::OK, error: None }
+    }
+
+    /// A step of an interaction.
+    pub(crate) fn of(visit: &'a Visit, token: &Token, interaction: &Interaction) -> Self {
+        let app = visit.snapshot.app_by_host(&interaction.destination.host);
+        Self {
+            i: token.text(),
+            confirms: interaction.purpose == Purpose::Confirm,
+            app: app.map(|app| app_title(visit, &app.name)),
+            name: interaction.name.as_deref().map(Plain::new),
+            ..Self::first(visit)
+        }
+    }
+
+    /// The same step again, after it did not succeed.
+    pub(crate) fn failed(self) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: Some(self.visit.t.say("login-failed")), ..self }
+    }
+
+    pub(crate) fn name(self) -> Response {
+        let frame = self.visit.frame(Some(("/login", &[("i", &self.i), ("by", "name")])));
+        let form = self.visit.form_of(&self.i);
+        let page = LoginName { frame, app: self.app, error: self.error, interaction: self.i, form };
+        pages::answer(self.status, &page)
+    }
+
+    pub(crate) fn passkey(self, next: Next) -> Response {
+        let (t, i) = (&self.visit.t, &self.i);
+        let page = PasskeyStep {
+            frame: self.visit.frame(Some(("/login", &[("i", i)]))),
+            title: self.title("login-title"),
+            locked: false,
+            person: self.person(),
+            line: Some(t.say("login-passkey-line")),
+            action: format!("/login/passkey?i={i}"),
+            kind: "get",
+            options: next.passkey,
+            start: self.error.is_none(),
+            renew: format!("/login?i={i}"),
+            form: self.visit.form_of(i),
+            failed: t.say("passkey-failed"),
+            button: t.say(if self.confirms { "confirm-passkey-button" } else { "login-passkey-button" }),
+            links: self.links(&[("&by=password", "login-by-password")]),
+            logout: None,
+            error: self.error,
+        };
+        pages::answer(self.status, &page)
+    }
+
+    pub(crate) fn password(self) -> Response {
+        let page = SecretStep {
+            frame: self.visit.frame(Some(("/login", &[("i", &self.i), ("by", "password")]))),
+            action: format!("/login/password?i={}", self.i),
+            button: self.visit.t.say("act-continue"),
+            links: self.links(&[("", "login-by-passkey")]),
+            ..self.secret(Field::Password, "login-password-title")
+        };
+        pages::answer(self.status, &page)
+    }
+
+    pub(crate) fn code(self) -> Response {
+        let t = &self.visit.t;
+        let page = SecretStep {
+            line: Some(t.say("login-code-line")),
+            action: format!("/login/totp?i={}", self.i),
+            username: None,
+            button: t.say(if self.confirms { "act-continue" } else { "act-login" }),
+            links: self.links(&[]),
+            ..self.secret(Field::Code, "login-code-title")
+        };
+        pages::answer(self.status, &page)
+    }
+
+    fn secret(&self, field: Field, title: &'static str) -> SecretStep {
+        SecretStep {
+            frame: self.visit.frame(Some(("/login", &[("i", &self.i)]))),
+            title: self.title(title),
+            locked: false,
+            person: self.person(),
+            line: None,
+            error: self.error.clone(),
+            action: String::new(),
+            field,
+            username: self.name.clone(),
+            form: self.visit.form_of(&self.i),
+            button: String::new(),
+            links: Vec::new(),
+            logout: None,
+        }
+    }
+
+    fn title(&self, login: &'static str) -> String {
+        self.visit.t.say(if self.confirms { "confirm-title" } else { login })
+    }
+
+    fn person(&self) -> Option<PersonCard> {
+        let held = self.visit.held.as_ref().filter(|_| self.confirms)?;
+        Some(PersonCard::from(&**held.live.person()))
+    }
+
+    /// The other ways, and the way back to the name where there is one.
+    fn links(&self, ways: &[(&str, &'static str)]) -> Vec<Link> {
+        let other_name = (!self.confirms).then_some(("&by=name", "login-other-name"));
+        let way = |(query, key): (&str, &'static str)| Link {
+            href: format!("/login?i={}{query}", self.i),
+            words: self.visit.t.say(key),
+        };
+        ways.iter().copied().chain(other_name).map(way).collect()
+    }
+}

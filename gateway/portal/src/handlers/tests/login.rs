@@ -1,0 +1,219 @@
+use super::*;
+
+#[tokio::test]
+async fn a_login_comes_back_to_the_app_where_it_began() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let otp = enrol(&house, &mut browser, NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/patients/0042?tab=orders").await;
+    let page = browser.get(AUTH, &place).await;
+    assert!(page.body.contains("病棟カルテ"), "the page says what will open");
+    let got = log_in(&house, &mut browser, &place, NURSE, &otp).await;
+    let entered = enter(&mut browser, moves_to(&got)).await;
+    assert_eq!((entered.status, entered.place()), (StatusCode::SEE_OTHER, "/patients/0042?tab=orders"));
+    assert_ne!(browser.cookie(CHART, SESSION), browser.cookie(AUTH, SESSION), "each host has its own token");
+    let again = enter(&mut house.browser(), moves_to(&got)).await;
+    assert_eq!(again.status, StatusCode::GONE, "a code works once, and in its browser");
+}
+
+#[tokio::test]
+async fn a_browser_that_is_logged_in_passes_without_a_page() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/a?b=c").await;
+    let got = browser.get(AUTH, &place).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER);
+    assert!(got.place().starts_with("https://chart.sekimori.localhost:8443/.sekimori/enter?code="), "{}", got.place());
+    let entered = enter(&mut browser, got.place()).await;
+    assert_eq!(entered.place(), "/a?b=c");
+}
+
+#[tokio::test]
+async fn atk_a33_a_code_is_worthless_in_another_browser_and_on_another_host() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/").await;
+    let got = browser.get(AUTH, &place).await;
+    let stolen = got.place().to_owned();
+    let path = stolen.split(":8443").nth(1).unwrap();
+    let elsewhere = browser.send("lab.sekimori.localhost", Method::GET, path, navigation_from_elsewhere(), &[], "").await;
+    assert_eq!(elsewhere.status, StatusCode::GONE);
+    assert!(browser.cookie("lab.sekimori.localhost", SESSION).is_none());
+}
+
+#[tokio::test]
+async fn atk_a15_nothing_in_an_address_decides_where_a_login_leads() {
+    let house = House::open().await;
+    let forms = [
+        "//evil.example", "https://evil.example", "/\\evil.example", "%2f%2fevil.example", "javascript:alert(1)",
+        "https:evil.example", "\\\\evil.example", "/%09/evil.example", "https://auth.sekimori.localhost@evil.example",
+        "https://chart.sekimori.localhost.evil.example/", "data:text/html,x", "//evil.example/%2f..", ".evil.example",
+    ];
+    let names = ["next", "to", "return", "return_to", "redirect", "redirect_uri", "url", "target", "rd", "i", "host", "continue", "lang", "by", "done"];
+    let mut stranger = house.browser();
+    let mut nurse = house.logged_in(NURSE).await;
+    for form in forms {
+        for name in names {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair(name, form).finish();
+            for path in ["/", "/login", "/lock", "/sessions", "/enrol", "/cli"] {
+                for browser in [&mut stranger, &mut nurse] {
+                    let got = browser.get(AUTH, &format!("{path}?{query}")).await;
+                    let place = got.place();
+                    assert!(place.is_empty() || (place.starts_with('/') && !place.starts_with("//")), "{path}?{query} → {place}");
+                    let links = got.body.split(" href=\"").skip(1).chain(got.body.split(" action=\"").skip(1));
+                    for link in links.map(|rest| rest.split('"').next().unwrap()) {
+                        let app = link == "https://chart.sekimori.localhost:8443/";
+                        assert!(app || link.starts_with('/') && !link.starts_with("//"), "{path}?{query} links to {link}");
+                    }
+                }
+            }
+        }
+        // The target that a client sends to the data plane is the only way in, and it is a path or nothing.
+        let mut browser = house.logged_in(NURSE).await;
+        let place = sent_to_login(&house, &mut browser, form).await;
+        let got = browser.get(AUTH, &place).await;
+        let entered = enter(&mut browser, got.place()).await;
+        let place = entered.place();
+        assert!(place.starts_with('/') && !place.starts_with("//") && !place.starts_with("/\\"), "{form} → {place}");
+    }
+}
+
+#[tokio::test]
+async fn atk_a16_login_and_unlock_give_new_tokens_and_kill_the_old() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let otp = enrol(&house, &mut browser, NURSE).await;
+    let fixed = model::Token::generate().unwrap().text();
+    browser.keep(AUTH, SESSION, &fixed);
+    log_in(&house, &mut browser, "/login", NURSE, &otp).await;
+    let first = browser.cookie(AUTH, SESSION).unwrap().to_owned();
+    assert_ne!(first, fixed);
+    let form = browser.get(AUTH, "/").await.form("/lock");
+    browser.post(AUTH, "/lock", &[("t", &form)]).await;
+    let page = browser.open("/lock?by=password").await;
+    let page = if page.body.contains("/unlock/password") { page } else {
+        let i = page.body.split("/lock?i=").nth(1).unwrap().split(['&', '"']).next().unwrap();
+        browser.get(AUTH, &format!("/lock?i={i}&by=password")).await
+    };
+    let form = page.form("/unlock/password");
+    let i = page.body.split("/unlock/password?i=").nth(1).unwrap().split('"').next().unwrap();
+    let wrong = browser.post(AUTH, &format!("/unlock/password?i={i}"), &[("t", &form), ("secret", "wrong")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let got = browser.post(AUTH, &format!("/unlock/password?i={i}"), &[("t", &form), ("secret", PASSWORD)]).await;
+    assert_eq!((got.status, got.place()), (StatusCode::SEE_OTHER, "/"), "{}", got.body);
+    assert_ne!(browser.cookie(AUTH, SESSION).unwrap(), first);
+    assert_eq!(browser.get(AUTH, "/").await.status, StatusCode::OK);
+    let mut thief = house.browser();
+    thief.keep(AUTH, SESSION, &first);
+    assert!(thief.get(AUTH, "/").await.place().starts_with("/login"), "the token from before the unlock is dead");
+}
+
+#[tokio::test]
+async fn atk_a26_a_step_out_of_order_or_without_its_proof_leads_nowhere() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let otp = enrol(&house, &mut browser, NURSE).await;
+    let page = browser.get(AUTH, "/login").await;
+    let form = page.form("/login/name");
+    let got = browser.post(AUTH, "/login/name?i=", &[("t", &form), ("name", NURSE)]).await;
+    let i = got.place().split("i=").nth(1).unwrap().to_owned();
+    let page = browser.get(AUTH, &format!("/login?i={i}&by=password")).await;
+    let form = page.form("/login/password");
+    for (path, fields) in [
+        ("/login/passkey", vec![]),
+        ("/login/passkey", vec![("credential", "{}")]),
+        ("/login/password", vec![]),
+        ("/login/totp", vec![("secret", "000000")]),
+        ("/login/totp", vec![]),
+    ] {
+        let mut all = vec![("t", form.as_str())];
+        all.extend(fields.iter().copied());
+        let got = browser.post(AUTH, &format!("{path}?i={i}"), &all).await;
+        assert!(matches!(got.status.as_u16(), 303 | 410 | 422), "{path}: {}", got.status);
+        assert!(browser.cookie(AUTH, SESSION).is_none(), "{path} {fields:?}");
+    }
+    // A verification code alone is one factor.
+    let code = otp.code(house.clock.now().after(Duration::from_secs(30)));
+    house.clock.advance(Duration::from_secs(30));
+    browser.post(AUTH, &format!("/login/totp?i={i}"), &[("t", &form), ("secret", &code)]).await;
+    assert!(browser.cookie(AUTH, SESSION).is_none());
+}
+
+#[tokio::test]
+async fn atk_a40_known_and_unknown_names_get_the_same_pages() {
+    let house = House::open().await;
+    enrol(&house, &mut house.browser(), NURSE).await;
+    let mut shapes = Vec::new();
+    for name in [NURSE, "999999", NEWCOMER, "not a number", "' OR 1=1 --"] {
+        let mut browser = house.browser();
+        let form = browser.get(AUTH, "/login").await.form("/login/name");
+        let got = browser.post(AUTH, "/login/name?i=", &[("t", &form), ("name", name)]).await;
+        let place = got.place().to_owned();
+        let passkey = browser.get(AUTH, &place).await;
+        let page = browser.get(AUTH, &format!("{place}&by=password")).await;
+        let form = page.form("/login/password");
+        let i = place.split("i=").nth(1).unwrap();
+        let failed = browser.post(AUTH, &format!("/login/password?i={i}"), &[("t", &form), ("secret", "x")]).await;
+        let shape = |body: &str| body.split(|c: char| c == '"' || c == '<').map(str::len).count();
+        shapes.push((got.status, passkey.status, shape(&passkey.body), failed.status, shape(&failed.body)));
+    }
+    assert!(shapes.iter().all(|s| s == &shapes[0]), "{shapes:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_tries_too_often_is_told_to_wait_and_another_is_not() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let form = browser.get(AUTH, "/login").await.form("/login/name");
+    let mut last = StatusCode::OK;
+    for _ in 0..41 {
+        let got = browser.post(AUTH, "/login/name?i=", &[("t", &form), ("name", NURSE)]).await;
+        last = got.status;
+        if last == StatusCode::TOO_MANY_REQUESTS {
+            assert!(got.header("retry-after").parse::<u64>().unwrap() >= 1);
+        }
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    browser.address = "10.1.0.8";
+    let got = browser.post(AUTH, "/login/name?i=", &[("t", &form), ("name", NURSE)]).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_login_page_that_stood_open_overnight_still_takes_the_name() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let place = sent_to_login(&house, &mut browser, "/").await;
+    let page = browser.get(AUTH, &place).await;
+    let form = page.form("/login/name");
+    house.clock.advance(Duration::from_secs(9 * 3600));
+    let i = place.split("i=").nth(1).unwrap();
+    let got = browser.post(AUTH, &format!("/login/name?i={i}"), &[("t", &form), ("name", NURSE)]).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER, "{}", got.body);
+    assert_eq!(browser.get(AUTH, got.place()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_language_of_the_browser_can_be_changed_and_is_kept() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    assert!(browser.get(AUTH, "/login").await.body.contains("<html lang=\"ja\">"));
+    browser.language = "en-GB,en;q=0.9";
+    assert!(browser.get(AUTH, "/login").await.body.contains("<html lang=\"en\">"));
+    let page = browser.get(AUTH, "/login?lang=ja").await;
+    assert!(page.body.contains("<html lang=\"ja\">"));
+    assert!(browser.get(AUTH, "/login").await.body.contains("<html lang=\"ja\">"));
+    let page = browser.get(AUTH, "/login?lang=xx").await;
+    assert!(page.body.contains("<html lang=\"ja\">"));
+}
+
+#[tokio::test]
+async fn the_binder_is_set_once_and_names_a_browser_only() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    browser.get(AUTH, "/login").await;
+    let binder = browser.cookie(AUTH, BINDER).unwrap().to_owned();
+    let got = browser.get(AUTH, "/login").await;
+    assert!(got.headers.get("set-cookie").is_none());
+    assert_eq!(browser.cookie(AUTH, BINDER), Some(binder.as_str()));
+}

@@ -1,0 +1,96 @@
+//! Why a handler of ours does not answer as asked.
+
+use std::time::Duration;
+
+use access::AccessError;
+use audit::JournalError;
+use identity::{EnrolmentError, LoginError, SessionError};
+use model::{Refusal, TokenError};
+use store::StoreError;
+
+use crate::problem::Problem;
+
+/// What went wrong; the route's surface makes a page or a problem document of it.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// A refusal that the data plane has too.
+    Refusal(Refusal),
+    /// A state change that no page of ours can have sent, or whose form is out of date (A45).
+    Origin,
+    /// The interaction is over: expired, used, or of another browser.
+    Expired,
+    /// Nobody is logged in here.
+    LoginFirst,
+    /// The session is locked.
+    UnlockFirst,
+    /// The login is older than the act allows.
+    ConfirmFirst,
+    /// The policy says no to a program.
+    Denied {
+        reason: &'static str,
+        missing: Vec<String>,
+    },
+    /// A part that must not fail silently failed; the words are for the log alone.
+    Unavailable(String),
+    /// The API's own words.
+    Problem(Box<Problem>),
+}
+
+impl Refused {
+    pub(crate) const fn not_found() -> Self {
+        Self::Refusal(Refusal::NotFound)
+    }
+
+    pub(crate) const fn malformed(rule: &'static str) -> Self {
+        Self::Refusal(Refusal::Malformed(rule))
+    }
+
+    pub(crate) const fn too_many(retry_after: Duration) -> Self {
+        Self::Refusal(Refusal::TooMany { retry_after })
+    }
+}
+
+impl From<LoginError> for Refused {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Gone | LoginError::OutOfOrder | LoginError::Refused => Self::Expired,
+            LoginError::Session(error) => error.into(),
+            LoginError::Busy | LoginError::Store(_) | LoginError::Broken(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<SessionError> for Refused {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Gone | SessionError::Account => Self::LoginFirst,
+            SessionError::State => Self::UnlockFirst,
+            SessionError::Assurance => Self::ConfirmFirst,
+            SessionError::Busy | SessionError::Store(_) | SessionError::Token(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<EnrolmentError> for Refused {
+    fn from(error: EnrolmentError) -> Self {
+        match error {
+            EnrolmentError::Stale => Self::ConfirmFirst,
+            EnrolmentError::Busy | EnrolmentError::Store(_) | EnrolmentError::Broken(_) => {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Expired,
+        }
+    }
+}
+
+macro_rules! unavailable {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Refused {
+            fn from(error: $error) -> Self {
+                Self::Unavailable(error.to_string())
+            }
+        }
+    )*};
+}
+
+unavailable!(AccessError, JournalError, StoreError, TokenError);

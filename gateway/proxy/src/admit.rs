@@ -1,0 +1,208 @@
+//! Stage 4: one host, no ambiguity, no forged header; from here on there is exactly one reading of a request.
+
+mod host;
+
+use std::sync::Arc;
+
+use config::Snapshot;
+use http::header::{EXPECT, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Request, Uri};
+use hyper::body::{Body, Incoming};
+use model::{Edge, FetchMetadata, Refusal, RequestId};
+
+use crate::headers;
+use crate::listen::Connection;
+use crate::plane::{Plane, Site};
+use crate::refuse::{About, Refused};
+use crate::websocket::{Offer, offered};
+
+pub(crate) use host::{Named, parse as parse_host};
+
+/// A request from our socket that means one thing only. Only [`admit`] makes it.
+pub(crate) struct Admitted {
+    plane: Arc<Plane>,
+    site: Site,
+    edge: Edge,
+    head: Parts,
+    /// Until it is held or forwarded.
+    body: Option<Incoming>,
+    offer: Offer,
+    connection: Arc<Connection>,
+}
+
+impl Admitted {
+    pub(crate) fn plane(&self) -> &Arc<Plane> {
+        &self.plane
+    }
+
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    pub(crate) fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// No body at all, or an empty one.
+    pub(crate) fn is_bodyless(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Takes the body, to be held; it is not there a second time.
+    pub(crate) fn take_body(&mut self) -> Option<Incoming> {
+        self.body.take()
+    }
+
+    pub(crate) fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// Path and query, to come back to.
+    pub(crate) fn target(&self) -> String {
+        self.head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned()
+    }
+
+    /// The parts, for forwarding.
+    pub(crate) fn into_parts(self) -> (Parts, Option<Incoming>, Offer, Edge, Arc<Connection>) {
+        (self.head, self.body, self.offer, self.edge, self.connection)
+    }
+
+    /// The request as it is, for the portal. `None` if somebody took its body.
+    pub(crate) fn into_request(self) -> Option<(Request<Incoming>, Edge)> {
+        Some((Request::from_parts(self.head, self.body?), self.edge))
+    }
+
+    /// Gives the request up.
+    pub(crate) fn refused(self, refusal: Refusal) -> Refused {
+        Refused::decided(refusal, About::new(self.plane, Some(self.site), self.edge, self.head))
+    }
+}
+
+/// Admits a request or says what is wrong with it.
+pub(crate) fn admit(
+    mut request: Request<Incoming>,
+    plane: &Arc<Plane>,
+    connection: &Arc<Connection>,
+) -> Result<Admitted, Box<Refused>> {
+    let mut edge = Edge {
+        request: RequestId::generate(),
+        address: connection.peer.address,
+        zone: connection.peer.zone(&plane.snapshot),
+        host: Arc::clone(&connection.nowhere),
+        fetch: fetch_metadata(request.headers()),
+    };
+    let site = match site(&request, plane) {
+        Ok(site) => site.clone(),
+        Err(refusal) => return Err(refused(refusal, plane, None, edge, request)),
+    };
+    edge.host = Arc::clone(site.host());
+    let refusal = match connection.seat.request() {
+        Err(retry_after) => Some(Refusal::TooMany { retry_after }),
+        Ok(()) => check(&request, plane).err(),
+    };
+    if let Some(refusal) = refusal {
+        return Err(refused(refusal, plane, Some(site), edge, request));
+    }
+    let offer = offered(request.method(), request.version(), request.headers());
+    if let Offer::Malformed(rule) = offer {
+        return Err(refused(Refusal::Malformed(rule), plane, Some(site), edge, request));
+    }
+    let allow_authorization = match &site {
+        Site::App(app) => app.allow_authorization,
+        Site::Portal(_) => true,
+    };
+    let underscored = headers::strip_request(request.headers_mut(), allow_authorization);
+    if underscored > 0 {
+        tracing::debug!(request = %edge.request, underscored, "header names with underscores dropped");
+    }
+    let (head, body) = request.into_parts();
+    let (plane, connection) = (Arc::clone(plane), Arc::clone(connection));
+    Ok(Admitted { plane, site, edge, head, body: Some(body), offer, connection })
+}
+
+fn refused(
+    refusal: Refusal,
+    plane: &Arc<Plane>,
+    site: Option<Site>,
+    edge: Edge,
+    request: Request<Incoming>,
+) -> Box<Refused> {
+    let about = About::new(Arc::clone(plane), site, edge, request.into_parts().0);
+    Box::new(Refused::at_the_edge(refusal, about))
+}
+
+/// The configured host that the request names.
+fn site<'p>(request: &Request<Incoming>, plane: &'p Plane) -> Result<&'p Site, Refusal> {
+    let named = host::named(request.uri(), request.headers()).map_err(Refusal::Malformed)?;
+    find_site(plane, named)
+}
+
+fn find_site<'p>(plane: &'p Plane, named: Named<'_>) -> Result<&'p Site, Refusal> {
+    let site = plane.site(named.name).filter(|_| port_is_ours(&plane.snapshot, named));
+    site.ok_or(Refusal::Misdirected)
+}
+
+/// A port that a client names is the one that browsers see.
+pub(crate) fn port_is_ours(snapshot: &Snapshot, named: Named<'_>) -> bool {
+    named.port.is_none_or(|port| port == snapshot.settings.public_port())
+}
+
+/// What can be said of a method and a target without their headers.
+pub(crate) fn check_target(method: &Method, uri: &Uri, snapshot: &Snapshot) -> Result<(), Refusal> {
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() > snapshot.settings.limits.uri_bytes {
+        return Err(Refusal::UriTooLong);
+    }
+    if !target.starts_with('/') {
+        return Err(Refusal::Malformed("target-form"));
+    }
+    if matches!(*method, Method::TRACE | Method::CONNECT) {
+        return Err(Refusal::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()));
+    }
+    Ok(())
+}
+
+fn check(request: &Request<Incoming>, plane: &Plane) -> Result<(), Refusal> {
+    check_target(request.method(), request.uri(), &plane.snapshot)?;
+    let headers = request.headers();
+    if !transfer_coding_is_plain(headers) {
+        return Err(Refusal::Malformed("transfer-encoding"));
+    }
+    let expects = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !headers.get_all(EXPECT).iter().all(expects) {
+        return Err(Refusal::Expectation);
+    }
+    if headers::has_passed(headers, &plane.pseudonym) {
+        return Err(Refusal::Loop);
+    }
+    Ok(())
+}
+
+/// `chunked`, once, or nothing (H-05).
+fn transfer_coding_is_plain(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked")) && codings.next().is_none()
+}
+
+fn fetch_metadata(headers: &HeaderMap) -> FetchMetadata {
+    const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+    const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+    const USER: HeaderName = HeaderName::from_static("sec-fetch-user");
+    const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    let [mode, dest, user, site] = [MODE, DEST, USER, SITE].map(|name| headers.get(name));
+    let is = |value: Option<&http::HeaderValue>, text: &str| value.is_some_and(|value| value == text);
+    FetchMetadata {
+        navigate: is(mode, "navigate"),
+        document: is(dest, "document"),
+        framed: is(dest, "iframe") || is(dest, "frame"),
+        user: is(user, "?1"),
+        same_origin: is(site, "same-origin"),
+        direct: is(site, "none"),
+        present: mode.or(dest).or(user).or(site).is_some(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Stage 7: may this person do this, here and now?
+
+use std::sync::Arc;
+
+use access::Effective;
+use config::Snapshot;
+use hyper::body::Incoming;
+use model::{Aal, Refusal, Timestamp, Zone};
+use policy::{ActionId, AppId, Decision, Denial, Permit, Query, RoleSet, Routing};
+
+use crate::Services;
+use crate::headers::SERVICE_WORKER;
+use crate::refuse::Refused;
+use crate::resolve::Resolved;
+use crate::websocket::{Handshake, Offer};
+
+/// A request that the policy permits. Only [`decide`] makes it, out of a [`Permit`].
+pub(crate) struct Permitted {
+    resolved: Resolved,
+    permit: Permit,
+    roles: Arc<Effective>,
+    action: ActionId,
+    params: Vec<(Arc<str>, String)>,
+}
+
+impl Permitted {
+    pub(crate) fn resolved(&self) -> &Resolved {
+        &self.resolved
+    }
+
+    pub(crate) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    pub(crate) fn roles(&self) -> &Arc<Effective> {
+        &self.roles
+    }
+
+    /// The rules of the action.
+    pub(crate) fn action(&self) -> Option<&policy::Action> {
+        self.snapshot().policy.action(self.action)
+    }
+
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.resolved.routed().admitted().plane().snapshot
+    }
+
+    /// What the path's pattern caught under `name`.
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(n, _)| **n == *name).map(|(_, text)| text.as_str())
+    }
+
+    pub(crate) fn take_body(&mut self) -> Option<Incoming> {
+        self.resolved.take_body()
+    }
+
+    pub(crate) fn into_parts(self) -> (Resolved, Permit, Arc<Effective>) {
+        (self.resolved, self.permit, self.roles)
+    }
+
+    pub(crate) fn refused(self, refusal: Refusal) -> Refused {
+        self.resolved.refused(refusal).of_action(self.permit.action().to_owned())
+    }
+}
+
+/// Decides.
+pub(crate) async fn decide(resolved: Resolved, services: &Services) -> Result<Permitted, Box<Refused>> {
+    let admitted = resolved.routed().admitted();
+    let snapshot = Arc::clone(&admitted.plane().snapshot);
+    let now = services.clock.now();
+    let live = Arc::clone(resolved.live());
+    let roles = match services.roles.of(live.account(), &snapshot, now).await {
+        Ok(roles) => roles,
+        Err(error) => {
+            tracing::error!(%error, "roles could not be found");
+            return Err(Box::new(resolved.refused(Refusal::Unavailable)));
+        }
+    };
+    let routed = match resolved.routed().routing() {
+        Routing::Action(routed) => routed.clone(),
+        Routing::MethodNotAllowed(methods) => {
+            let refusal = Refusal::MethodNotAllowed(methods.join(", "));
+            return Err(Box::new(resolved.refused(refusal)));
+        }
+        Routing::NoPath => return Err(denied(resolved, None, Denial::no_action())),
+    };
+    let question = Question {
+        app: resolved.app().id,
+        action: routed.action,
+        roles: &roles.set,
+        zone: &admitted.edge().zone,
+        aal: live.aal(),
+        until: roles.valid_until.map_or(live.absolute_until(), |until| until.min(live.absolute_until())),
+    };
+    match ask(&snapshot, &question, now) {
+        Decision::Deny(denial) => Err(denied(resolved, Some(routed.action), denial)),
+        Decision::Permit(permit) => {
+            if let Some(reason) = barred(&resolved) {
+                let denial = Refusal::Denied {
+                    app: permit.app().to_owned(),
+                    action: Some(permit.action().to_owned()),
+                    reason,
+                    missing: Vec::new(),
+                };
+                return Err(Box::new(resolved.refused(denial)));
+            }
+            if snapshot.policy.action(routed.action).is_some_and(|action| action.human) {
+                live.touch(now);
+            }
+            Ok(Permitted { resolved, permit, roles, action: routed.action, params: routed.params })
+        }
+    }
+}
+
+/// What is refused whoever asks: sockets opened by foreign pages (A22), scripts that would outlive the
+/// session (H-36).
+fn barred(resolved: &Resolved) -> Option<&'static str> {
+    let (admitted, app) = (resolved.routed().admitted(), resolved.app());
+    let headers = &admitted.head().headers;
+    if headers.get(SERVICE_WORKER).is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"script")) {
+        return Some("service-worker");
+    }
+    let foreign = matches!(admitted.offer(), Offer::WebSocket(_))
+        && !Handshake::is_from(headers, &app.origin, &app.websocket_origins);
+    foreign.then_some("origin")
+}
+
+fn denied(resolved: Resolved, action: Option<ActionId>, denial: Denial) -> Box<Refused> {
+    let snapshot = Arc::clone(&resolved.routed().admitted().plane().snapshot);
+    let action = action.map(|action| snapshot.policy.action_name(action).to_owned());
+    let refusal = Refusal::Denied {
+        app: resolved.app().name.to_string(),
+        action,
+        reason: denial.reason.name(),
+        missing: denial.missing,
+    };
+    Box::new(resolved.refused(refusal).by_rule(denial.rule))
+}
+
+/// What the policy is asked.
+pub(crate) struct Question<'q> {
+    pub(crate) app: AppId,
+    pub(crate) action: ActionId,
+    pub(crate) roles: &'q RoleSet,
+    pub(crate) zone: &'q Zone,
+    pub(crate) aal: Aal,
+    /// When roles or session end by themselves.
+    pub(crate) until: Timestamp,
+}
+
+/// Asks the policy; requests, open streams and `policy test` do it here.
+pub(crate) fn ask(snapshot: &Snapshot, question: &Question<'_>, now: Timestamp) -> Decision {
+    snapshot.policy.decide(&Query {
+        app: question.app,
+        action: question.action,
+        roles: question.roles,
+        zone: question.zone.name(),
+        local: snapshot.settings.site.time_zone.local(now),
+        aal2: question.aal >= Aal::Aal2,
+        until: Some(question.until.seconds()),
+    })
+}

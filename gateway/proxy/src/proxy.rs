@@ -1,0 +1,232 @@
+//! The proxy as a whole: what it is made of, how it is served, reloaded and stopped.
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Roles;
+use arc_swap::ArcSwap;
+use audit::Journal;
+use config::Snapshot;
+use http::header::{HeaderMap, HeaderValue};
+use http::{Method, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use identity::{Assertions, Live, Sessions};
+use model::{Clock, Edge, MasterKey, Refusal, Wants};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::body::Body;
+use crate::cookies::Jars;
+use crate::limits::{Addresses, Throttle};
+use crate::plane::{Plane, PlaneError};
+use crate::tls::Foundation;
+use crate::{listen, serve};
+
+/// Records a second of what strangers cause: malformed requests, requests without a session.
+const STRANGERS: NonZeroU32 = NonZeroU32::new(20).unwrap();
+/// How long connections have to end once they were cut.
+const LAST: Duration = Duration::from_millis(500);
+
+/// An answer of a handler.
+pub type Response = http::Response<Body>;
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+/// Answers what is the portal's: its own host, and `/.sekimori/` on an app's host.
+pub type ReservedHandler = Arc<dyn Fn(Request<Incoming>, Edge, Arc<Snapshot>) -> Answering + Send + Sync>;
+/// Makes a page or a problem document of a refusal. Its status, or that of a redirect, is the handler's.
+pub type RefusalHandler = Arc<dyn Fn(Refusal, Wants, Context) -> Answering + Send + Sync>;
+
+/// The two functions that answer what isn't forwarded.
+#[derive(Clone)]
+pub struct Handlers {
+    /// For the portal.
+    pub reserved: ReservedHandler,
+    /// For refusals on a known host.
+    pub refusal: RefusalHandler,
+}
+
+/// What a refusal's page may need.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where the request came from and to which host.
+    pub edge: Edge,
+    /// The configuration that the request began under.
+    pub snapshot: Arc<Snapshot>,
+    /// The session, if it got so far.
+    pub session: Option<Arc<Live>>,
+    /// The request's method.
+    pub method: Method,
+    /// The request's headers: cookies, languages. After a failure upstream only `Accept-Language`.
+    pub headers: HeaderMap,
+}
+
+/// What a proxy is made of.
+pub struct Parts {
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// What they may be.
+    pub roles: Roles,
+    /// What upstreams are told.
+    pub assertions: Assertions,
+    /// Where everything is written down.
+    pub journal: Journal,
+    /// The time.
+    pub clock: Clock,
+    /// The key from which the keys of upstream cookies are derived.
+    pub master: Arc<MasterKey>,
+    /// Who answers what isn't forwarded.
+    pub handlers: Handlers,
+}
+
+/// The sockets to serve.
+#[derive(Debug)]
+pub struct Listeners {
+    /// HTTPS.
+    pub https: TcpListener,
+    /// Plain HTTP, redirected.
+    pub http: Option<TcpListener>,
+    /// How long requests may go on after the stop.
+    pub drain: Duration,
+}
+
+/// The data plane. Clones are handles on the same one.
+#[derive(Clone)]
+pub struct Proxy(Arc<Services>);
+
+impl Proxy {
+    /// A proxy that serves `snapshot`, usually that of `config::Current`.
+    ///
+    /// # Errors
+    /// [`PlaneError`]: the snapshot can't be served.
+    pub fn new(parts: Parts, snapshot: Arc<Snapshot>) -> Result<Self, PlaneError> {
+        let foundation = Foundation::new()?;
+        let limits = snapshot.settings.limits.clone();
+        let plane = Plane::new(snapshot, &foundation, None)?;
+        Ok(Self(Arc::new(Services {
+            planes: Planes::new(plane),
+            foundation,
+            addresses: Addresses::new(limits.connections, limits.connections_per_address, limits.requests_per_second),
+            throttle: Throttle::new(STRANGERS),
+            jars: Jars::new(parts.master),
+            sessions: parts.sessions,
+            roles: parts.roles,
+            assertions: parts.assertions,
+            journal: parts.journal,
+            clock: parts.clock,
+            handlers: parts.handlers,
+            http: serve::http(&limits),
+            head_timeout: limits.header_timeout,
+            stall_timeout: limits.idle_timeout,
+            nowhere: Arc::from(""),
+            stop: watch::channel(false).0,
+            cut: watch::channel(false).0,
+        })))
+    }
+
+    /// Derives what serving `snapshot` needs, without serving it: the check before a reload.
+    ///
+    /// # Errors
+    /// [`PlaneError`]; what is served now stays.
+    pub fn plane(&self, snapshot: Arc<Snapshot>) -> Result<Plane, PlaneError> {
+        Plane::new(snapshot, &self.0.foundation, Some(&self.0.planes.load()))
+    }
+
+    /// Serves `plane` from now on. Requests under way keep theirs, open streams are decided anew.
+    pub fn install(&self, plane: Plane) {
+        self.0.addresses.set_rate(plane.snapshot.settings.limits.requests_per_second);
+        self.0.planes.install(plane);
+    }
+
+    /// Serves until `shutdown` completes, then lets requests end: no new ones, streams and sockets are
+    /// closed, the rest has `listeners.drain`.
+    pub async fn serve(&self, listeners: Listeners, shutdown: impl Future<Output = ()> + Send) {
+        let mut accepting = tokio::task::JoinSet::new();
+        accepting.spawn(listen::https(listeners.https, Arc::clone(&self.0)));
+        if let Some(listener) = listeners.http {
+            accepting.spawn(listen::http(listener, Arc::clone(&self.0)));
+        }
+        shutdown.await;
+        self.0.stop.send_replace(true);
+        while accepting.join_next().await.is_some() {}
+        if timeout(listeners.drain, self.0.cut.closed()).await.is_err() {
+            tracing::warn!("requests were cut off at the end of the drain");
+            self.0.cut.send_replace(true);
+            let _ = timeout(LAST, self.0.cut.closed()).await;
+        }
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("plane", &self.0.planes.load()).finish_non_exhaustive()
+    }
+}
+
+/// What the stages share.
+pub(crate) struct Services {
+    pub(crate) planes: Planes,
+    foundation: Foundation,
+    pub(crate) addresses: Addresses,
+    pub(crate) throttle: Throttle,
+    pub(crate) jars: Jars,
+    pub(crate) sessions: Sessions,
+    pub(crate) roles: Roles,
+    pub(crate) assertions: Assertions,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Clock,
+    pub(crate) handlers: Handlers,
+    pub(crate) http: http1::Builder,
+    pub(crate) head_timeout: Duration,
+    pub(crate) stall_timeout: Duration,
+    /// The host of a request that names none of ours.
+    pub(crate) nowhere: Arc<str>,
+    stop: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
+}
+
+impl Services {
+    /// Becomes true when the gateway stops.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Becomes true when the drain is over. Whoever holds one is waited for.
+    pub(crate) fn drained(&self) -> watch::Receiver<bool> {
+        self.cut.subscribe()
+    }
+}
+
+/// The plane in force.
+pub(crate) struct Planes {
+    current: ArcSwap<Plane>,
+    changed: watch::Sender<()>,
+}
+
+impl Planes {
+    fn new(first: Plane) -> Self {
+        Self { current: ArcSwap::from_pointee(first), changed: watch::channel(()).0 }
+    }
+
+    pub(crate) fn load(&self) -> Arc<Plane> {
+        self.current.load_full()
+    }
+
+    pub(crate) fn changed(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn install(&self, plane: Plane) {
+        self.current.store(Arc::new(plane));
+        self.changed.send_replace(());
+    }
+}
+
+/// The request's id as upstream and client see it.
+pub(crate) fn request_id(edge: &Edge) -> HeaderValue {
+    HeaderValue::from_str(&edge.request.to_string()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+}

@@ -1,0 +1,187 @@
+//! Stage 8: on record before anything happens.
+//!
+//! What can change something, and every privileged act, is in the journal before the first byte goes
+//! upstream; a read before the first byte of its answer goes out. There is no way to [`forward`] around it.
+//!
+//! [`forward`]: crate::forward::forward
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use audit::{Closing, Event, JournalError, Outcome, Record, What, Why};
+use http::Method;
+use model::Refusal;
+use policy::PatientRule;
+
+use crate::Services;
+use crate::body::{self, Held};
+use crate::decide::Permitted;
+use crate::patient::{self, Found};
+use crate::refuse::Refused;
+use crate::websocket::Offer;
+
+/// A permitted request that is on record, or whose answer can't be released before it is. Only
+/// [`record`] makes it.
+pub(crate) struct Recorded {
+    permitted: Permitted,
+    ledger: Ledger,
+    held: Held,
+}
+
+impl Recorded {
+    pub(crate) fn into_parts(self) -> (Permitted, Ledger, Held) {
+        (self.permitted, self.ledger, self.held)
+    }
+}
+
+/// Where the record of a request stands.
+pub(crate) enum Ledger {
+    /// `request.open` is written; `request.close` follows.
+    Open(audit::Open),
+    /// A slot is kept; the one record is written before the head is released.
+    Read(audit::Reserved),
+}
+
+/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it.
+pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Result<Recorded, Box<Refused>> {
+    let (patient, held) = match find_patient(&mut permitted, services).await {
+        Ok(found) => found,
+        Err(refusal) => return Err(Box::new(permitted.refused(refusal))),
+    };
+    let privileged = permitted.permit().privileged();
+    let written = if changes(&permitted) || privileged {
+        let record = describe(&permitted, Event::RequestOpen, Outcome::Pending, &patient);
+        let opened = if privileged {
+            services.journal.begin_synced(record).await
+        } else {
+            services.journal.begin(record)
+        };
+        opened.map(Ledger::Open)
+    } else {
+        let record = describe(&permitted, Event::RequestPermit, Outcome::Ok, &patient);
+        services.journal.reserve(record).map(Ledger::Read)
+    };
+    match written {
+        Ok(ledger) => Ok(Recorded { permitted, ledger, held }),
+        Err(error) => {
+            tracing::error!(%error, "a request could not be recorded");
+            Err(Box::new(permitted.refused(Refusal::Unavailable)))
+        }
+    }
+}
+
+/// Unsafe methods, uploads by whatever method, and sockets.
+fn changes(permitted: &Permitted) -> bool {
+    let admitted = permitted.resolved().routed().admitted();
+    !matches!(admitted.head().method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || !admitted.is_bodyless()
+        || matches!(admitted.offer(), Offer::WebSocket(_))
+}
+
+async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<(Found, Held), Refusal> {
+    let Some(rule) = permitted.action().and_then(|action| action.patient.clone()) else {
+        return Ok((Found::NotAsked, Held::Nothing));
+    };
+    let uri = &permitted.resolved().routed().admitted().head().uri;
+    let found = match &rule {
+        PatientRule::Path(name) => patient::in_path(permitted.param(name)),
+        PatientRule::Query(name) => patient::in_form(uri.query().unwrap_or_default().as_bytes(), name),
+        PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_) => Found::NotAsked,
+        PatientRule::Form(_) | PatientRule::Json(_) => return in_body(permitted, &rule, services).await,
+    };
+    Ok((found, Held::Nothing))
+}
+
+/// Holds the body and looks into it. The same bytes go upstream later.
+async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Services) -> Result<(Found, Held), Refusal> {
+    let headers = &permitted.resolved().routed().admitted().head().headers;
+    let readable = patient::is_identity(headers)
+        && match rule {
+            PatientRule::Form(_) => patient::is_form(headers),
+            _ => patient::is_json(headers),
+        };
+    let limits = &permitted.snapshot().settings.limits;
+    let (most, patience) = (limits.held_body, limits.idle_timeout);
+    let live = Arc::clone(permitted.resolved().live());
+    let body = permitted.take_body();
+    let bytes = body::hold(body, most, patience, &live, &services.clock).await?;
+    let found = match rule {
+        PatientRule::Form(name) if readable => patient::in_form(&bytes, name),
+        PatientRule::Json(pointer) if readable => patient::in_json(&bytes, pointer),
+        _ => Found::Unknown,
+    };
+    Ok((found, Held::Whole(bytes)))
+}
+
+fn describe(permitted: &Permitted, event: Event, outcome: Outcome, patient: &Found) -> Record {
+    let (resolved, permit, roles) = (permitted.resolved(), permitted.permit(), permitted.roles());
+    let admitted = resolved.routed().admitted();
+    let (head, snapshot) = (admitted.head(), permitted.snapshot());
+    let grant = roles.why(permit.role()).next().map(|why| match why {
+        access::Why::Rule(name) => format!("rule:{name}"),
+        access::Why::Grant { id, .. } => format!("grant:{id}"),
+    });
+    Record::new(event, outcome)
+        .who(resolved.live().who().clone())
+        .roles(Arc::clone(&roles.names))
+        .from(admitted.edge())
+        .what(What::request(
+            permit.app(),
+            Some(permit.action()),
+            head.method.as_str(),
+            head.uri.path(),
+            patient.audited(),
+        ))
+        .why(Why {
+            rule: Some(permit.rule()),
+            grant: grant.as_deref(),
+            policy: Some(&snapshot.policy_hash),
+            generation: Some(snapshot.generation),
+            ..Why::default()
+        })
+}
+
+/// The end of a record that is open: closed when dropped, as aborted unless somebody said otherwise.
+pub(crate) struct Closer {
+    open: Option<audit::Open>,
+    /// How it came out, so far.
+    pub(crate) outcome: Outcome,
+    pub(crate) status: Option<u16>,
+    bytes_in: Option<Arc<AtomicU64>>,
+    pub(crate) bytes_out: u64,
+    pub(crate) patient: Found,
+}
+
+impl Closer {
+    pub(crate) fn new(open: audit::Open, bytes_in: Option<Arc<AtomicU64>>) -> Self {
+        let (outcome, status, bytes_out, patient) = (Outcome::Aborted, None, 0, Found::NotAsked);
+        Self { open: Some(open), outcome, status, bytes_in, bytes_out, patient }
+    }
+
+    /// What came in, where nobody counted along.
+    pub(crate) fn bytes_in(&mut self, bytes: u64) {
+        self.bytes_in = Some(Arc::new(AtomicU64::new(bytes)));
+    }
+}
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let closing = Closing {
+            outcome: self.outcome,
+            status: self.status,
+            bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed)),
+            bytes_out: self.bytes_out,
+            patient: self.patient.audited(),
+        };
+        if let Err(error) = open.close(closing) {
+            tracing::error!(%error, "the end of a request waits to be recorded");
+        }
+    }
+}
+
+/// Writes the one record of a read.
+pub(crate) fn redeem(reserved: audit::Reserved, outcome: Outcome, status: u16, patient: &Found) -> Result<(), JournalError> {
+    let patient = patient.audited();
+    reserved.redeem(Closing { outcome, status: Some(status), bytes_in: 0, bytes_out: 0, patient }).map(drop)
+}

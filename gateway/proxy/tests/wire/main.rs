@@ -1,0 +1,16 @@
+//! The proxy from outside: raw bytes in, raw bytes at the upstream, records in the journal.
+
+mod browser;
+mod client_headers;
+mod cookies;
+mod framing;
+mod limits;
+mod records;
+mod reload;
+mod responses;
+mod sessions;
+mod streams;
+mod tls;
+mod upstream;
+mod websocket;
+mod world;

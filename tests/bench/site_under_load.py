@@ -1,0 +1,142 @@
+"""The hospital that is measured: a thousand nurses who enrolled and logged in through the front door."""
+
+import concurrent.futures
+import json
+import shutil
+import time
+
+from hospital import DEMO, Hospital
+from load import CONNECTIONS, HOST, Browser, LoadFailed
+from machine import TESTED_CORE, on_core
+from raw import Raw
+
+NURSES = 1000
+THREADS = 6
+# Everybody comes from this machine's one address, so the limits of an address are raised; all stay on.
+SETTINGS = {
+    "server": {"workers": "1"},
+    "session": {"lock_after": '"15m"'},
+    "login": {"attempts_per_minute": "10000"},
+    "limits": {"requests_per_second": "1000000", "connections_per_address": "4096"},
+}
+BEARER_SECONDS = 120
+
+
+class Site:
+    """The gateway on its core, and the browsers of everybody who is logged in."""
+
+    def __init__(self, folder, upstream, tls, nurses=NURSES, tell=print):
+        self.nurses, self.tell, self.browsers = nurses, tell, []
+        self.hospital = Hospital(folder, {"chart": upstream.plain}, SETTINGS)
+        # The certificate that all candidates show.
+        for name in ("ca.pem", "tls.pem", "tls.key"):
+            shutil.copy2(tls / name, self.hospital.ca.with_name(name))
+        self.journal = Journal(self.hospital.journal)
+
+    def open(self):
+        """Starts the gateway and logs everybody in."""
+        self.hospital.prepare()
+        with on_core(TESTED_CORE):
+            self.hospital.start()
+        self.hospital.open_desk()
+        started = time.monotonic()
+        staff = personnel_file(self.hospital.folder / "nurses.csv", self.nurses)
+        self.hospital.ctl("hr", "import", str(self.hospital.folder / "nurses.csv"))
+        refreshed = 0
+        with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
+            for at in range(0, len(staff), 100):
+                if time.monotonic() - refreshed > BEARER_SECONDS:
+                    self.hospital.refresh_cli()
+                    refreshed = time.monotonic()
+                self.browsers += pool.map(self._arrive, staff[at:at + 100])
+        self.tell(f"{len(self.browsers)} people enrolled a passkey and logged in, "
+                  f"in {time.monotonic() - started:.0f} s")
+        return self
+
+    @property
+    def port(self):
+        return self.hospital.https
+
+    @property
+    def pid(self):
+        return self.hospital.process.pid
+
+    def _arrive(self, staff_no):
+        nurse = self.hospital.hire(staff_no)
+        page = nurse.login(self.hospital.origin("chart") + "/")
+        cookies = nurse.web.cookies.get(HOST, {})
+        assert page.status == 200 and "__Host-sk" in cookies, (page.status, page.url, page.text[:500])
+        return Browser(staff_no, dict(cookies))
+
+    def prove(self, prepared):
+        """Sends each request once: the page comes, and the record names that person and that patient."""
+        self.journal.skip()
+        connection = Raw(self.port, self.hospital.ca, HOST, timeout=30)
+        for request in prepared:
+            status, _, body = connection.send(request.text).answer()
+            assert status == 200 and len(body) >= 1024, (status, request.text, body[:500])
+        connection.close()
+        found = [(record["who"]["staff_no"], record["what"]["patient"]) for record in
+                 map(json.loads, self.journal.fresh().splitlines()) if record["event"] == "request.permit"]
+        wanted = [(request.staff_no, request.patient) for request in prepared]
+        assert found == wanted, f"{len(wanted)} requests, {len(found)} records, in another order or of others"
+
+    def check_journal(self, answered, asked):
+        """After a round: as many records as answers, but for what was under way when the load stopped."""
+        new = self.journal.fresh()
+        permitted, refused = new.count(b'"event":"request.permit"'), new.count(b'"outcome":"denied"')
+        if refused or not answered <= permitted <= answered + CONNECTIONS or not answered <= asked <= permitted:
+            raise LoadFailed(f"{answered} answers, {asked} requests at the upstream, {permitted} records of permits, "
+                             f"{refused} of refusals")
+
+    def stop(self):
+        self.hospital.stop()
+
+    def close(self):
+        """Stops the gateway and verifies the whole journal."""
+        self.stop()
+        self.hospital.ctl("audit", "verify", str(self.hospital.journal), client=False)
+
+
+class Journal:
+    """Reads what was added to the journal's segments since the last time."""
+
+    def __init__(self, folder):
+        self.folder, self.read = folder, {}
+
+    def skip(self):
+        for segment in self.folder.glob("*.jsonl"):
+            self.read[segment] = segment.stat().st_size
+
+    def fresh(self):
+        """The bytes of the new lines."""
+        added = b""
+        for segment in sorted(self.folder.glob("*.jsonl")):
+            with segment.open("rb") as file:
+                file.seek(self.read.get(segment, 0))
+                new = file.read()
+            self.read[segment] = self.read.get(segment, 0) + len(new)
+            added += new
+        return added
+
+
+def personnel_file(file, count):
+    """An HR file of `count` nurses in the demo's form; their staff numbers."""
+    header = (DEMO / "hr.csv").read_bytes().decode("cp932").splitlines()[0]
+    staff = [f"{500000 + number:06}" for number in range(count)]
+    rows = []
+    for number, staff_no in enumerate(staff):
+        known = {
+            "職員番号": staff_no, "氏名": f"計測　花子{number}", "フリガナ": "ケイソク ハナコ", "生年月日": "1990/04/01",
+            "雇用区分": "常勤", "部署": f"{number % 12 + 1}階病棟", "職種": "看護師", "主務区分": "主務",
+            "発令日": "2015/04/01", "入職日": "2015/04/01", "資格": "看護師", "資格番号": f"{700000 + number}",
+        }
+        rows.append(",".join(known.get(column, "") for column in header.split(",")))
+    file.write_bytes("\r\n".join([header, *rows, ""]).encode("cp932"))
+    return staff
+
+
+def made_up(count):
+    """Browsers with cookies of the usual size that nobody gave: for peers that don't look at them."""
+    return [Browser(f"{number:06}", {"__Host-sk": "k" * 43, "__Host-sk-bind": "b" * 43, "sk.WARDSESSION": "s" * 120})
+            for number in range(count)]
