@@ -72,7 +72,7 @@ impl Failure {
 fn table(value: &Value) -> String {
     match value {
         Value::Object(fields) => match fields.iter().find(|(_, inner)| is_rows(inner)) {
-            Some((name, rows)) => beside(fields, name) + &self::table(rows),
+            Some((name, rows)) => format!("{}{}", beside(fields, name), table(rows)),
             None => pairs(fields),
         },
         Value::Array(items) if items.is_empty() => "(none)\n".to_owned(),

@@ -1,6 +1,7 @@
 """A hospital in a temporary folder: the real `sekimori` and `sekimorictl`, configured as an administrator would."""
 
 import datetime
+import html
 import ipaddress
 import json
 import os
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from passkey import Passkey
-from web import Web
+from web import NAVIGATION, Web
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = pathlib.Path(os.environ.get("SEKIMORI_BINARIES", ROOT / "target" / "debug"))
@@ -195,7 +196,7 @@ class Staff:
         portal = self.hospital.origin()
         page = self.web.open(f"{portal}/enrol")
         page = self.web.submit(page, page.form("/enrol/start"), {"staff_no": self.staff_no, "code": code})
-        page = self.web.submit(page, page.form("/enrol/person"))
+        page = self.web.open(page.link("by=passkey"))
         answer = self.passkey.register(options(page))
         page = self.web.submit(page, page.form("/enrol/passkey"), {"credential": json.dumps(answer)})
         page = self.web.submit(page, page.form("/enrol/finish"))
@@ -208,7 +209,14 @@ class Staff:
         page = self.web.submit(page, page.form("/login/name"), {"name": self.staff_no})
         answer = self.passkey.sign(options(page))
         page = self.web.submit(page, page.form("/login/passkey"), {"credential": json.dumps(answer)})
-        assert page.status < 500, (page.status, page.text)
+        assert page.status == 200, (page.status, page.text)
+        return self.onward(page)
+
+    def onward(self, page):
+        """What the portal's last page leads to by itself: the app's page, or the launcher."""
+        if "/.sekimori/enter" in page.text:
+            page = self.web.request("GET", page.link("/.sekimori/enter"), headers={
+                **NAVIGATION, "Sec-Fetch-Site": "same-site"})
         return page
 
     def cli_code(self):
@@ -222,7 +230,6 @@ class Staff:
 
 def options(page):
     """The passkey options that the page carries for its script."""
-    import html
     found = re.search(r'data-options="([^"]+)"', page.text)
     assert found, f"no passkey asked for on {page.url} ({page.status}): {page.text[:3000]}"
     return json.loads(html.unescape(found[1]))

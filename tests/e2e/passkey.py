@@ -69,7 +69,7 @@ class Passkey:
 
     def _credential(self, response: dict) -> dict:
         return {"id": b64(self.id), "rawId": b64(self.id), "type": "public-key",
-                "response": response, "extensions": {}, "clientExtensionResults": {}}
+                "response": response, "extensions": {}}
 
     @staticmethod
     def _client_data(kind: str, challenge: str, origin: str) -> bytes:

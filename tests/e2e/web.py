@@ -1,7 +1,9 @@
 """A browser without scripts: cookies per host, redirects, forms, fetch metadata. TLS checked against the test CA."""
 
+import html
 import http.client
 import json
+import re
 import socket
 import ssl
 import urllib.parse
@@ -31,6 +33,13 @@ class Answer:
         parser = _Forms()
         parser.feed(self.text)
         return parser.forms
+
+    def link(self, part):
+        """The address of the page's first link that contains `part`."""
+        for link in re.findall(r'href="([^"]*)"', self.text):
+            if part in html.unescape(link):
+                return urllib.parse.urljoin(self.url, html.unescape(link))
+        raise AssertionError(f"no link with {part} on {self.url} ({self.status}): {self.text[:2000]}")
 
     def form(self, action):
         """The page's form whose action ends so."""

@@ -78,10 +78,7 @@ impl Assets {
         let headers = answer.headers_mut();
         headers::guard_asset(headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
-        headers.insert(
-            CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=31536000, immutable"),
-        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
         Some(answer)
     }
 }
@@ -128,7 +125,9 @@ mod tests {
         for file in Files::iter().filter(|file| file.ends_with(".js")) {
             let data = Files::get(&file).unwrap().data;
             let text = std::str::from_utf8(&data).unwrap();
-            for word in ["localStorage", "sessionStorage", "indexedDB", "innerHTML", "eval(", "http://", "https://", "fetch("] {
+            for word in
+                ["localStorage", "sessionStorage", "indexedDB", "innerHTML", "eval(", "http://", "https://", "fetch("]
+            {
                 assert!(!text.contains(word), "{file} has {word} (C-46)");
             }
         }

@@ -38,12 +38,8 @@ impl Set<'_> {
             Self::Language(language) => (LANGUAGE, language.tag().to_owned(), Some(LASTING)),
             Self::NoSession => (SESSION, String::new(), Some(0)),
         };
-        let mut line = Cookie::build((name, value))
-            .secure(true)
-            .http_only(true)
-            .same_site(SameSite::Lax)
-            .path("/")
-            .build();
+        let mut line =
+            Cookie::build((name, value)).secure(true).http_only(true).same_site(SameSite::Lax).path("/").build();
         if let Some(seconds) = age {
             line.set_max_age(time::Duration::seconds(seconds));
         }

@@ -232,7 +232,9 @@ fn form(visit: &mut Visit, route: &Route) -> Result<(), Refused> {
     let fits = match (route.origin, visit.held.as_ref().and_then(|held| held.token.as_ref())) {
         (Origin::SessionForm, Some(token)) => form::matches(Bound::Session(token), &visit.form),
         (Origin::SessionForm, None) => false,
-        _ => !visit.unbound() && form::matches(Bound::Interaction(&visit.binder, visit.interaction_text()), &visit.form),
+        _ => {
+            !visit.unbound() && form::matches(Bound::Interaction(&visit.binder, visit.interaction_text()), &visit.form)
+        }
     };
     if fits { Ok(()) } else { Err(Refused::Origin) }
 }

@@ -11,8 +11,10 @@ use ::audit::read::{self, Line};
 use ::audit::{Event, Journal, NodeKey, Options, Outcome, Record, Who};
 use access::Roles;
 use config::{Current, Snapshot};
-use identity::{Assertions, Enrolment, Logins, NewSession, RulesSource, Rules, Sessions};
-use model::{AccountId, Clock, Edge, FetchMetadata, MasterKey, Method, NodeId, RequestId, StaffNo, Timestamp, Token, Zone};
+use identity::{Assertions, Enrolment, Logins, NewSession, Rules, RulesSource, Sessions};
+use model::{
+    AccountId, Clock, Edge, FetchMetadata, MasterKey, Method, NodeId, RequestId, StaffNo, Timestamp, Token, Zone,
+};
 use store::accounts::{self, AccountState};
 use store::grants::{self, GrantKind, NewGrant};
 use store::people::{self, Affiliation, PersonFacts, Qualification};

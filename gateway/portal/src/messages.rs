@@ -100,10 +100,7 @@ pub(crate) struct Messages {
 
 impl Messages {
     pub(crate) fn load() -> Result<Arc<Self>, MessagesError> {
-        Ok(Arc::new(Self {
-            japanese: bundle(Language::Japanese)?,
-            english: bundle(Language::English)?,
-        }))
+        Ok(Arc::new(Self { japanese: bundle(Language::Japanese)?, english: bundle(Language::English)? }))
     }
 
     /// The words in one language.
@@ -124,18 +121,14 @@ fn bundle(language: Language) -> Result<FluentBundle<FluentResource>, MessagesEr
     // before (`Plain`); the marks that Fluent adds would only break copying and tests.
     bundle.set_use_isolating(false);
     for file in Locales::iter().filter(|file| file.starts_with(language.tag())) {
-        let problem = |problem: &str| MessagesError::Malformed {
-            file: file.to_string(),
-            problem: problem.to_owned(),
-        };
+        let problem = |problem: &str| MessagesError::Malformed { file: file.to_string(), problem: problem.to_owned() };
         let data = Locales::get(&file).ok_or_else(|| problem("it is gone"))?.data;
         let text = std::str::from_utf8(&data).map_err(|_| problem("not UTF-8"))?;
-        let resource = FluentResource::try_new(text.to_owned())
-            .map_err(|(_, errors)| problem(&format!("{errors:?}")))?;
-        bundle.add_resource(resource).map_err(|errors| MessagesError::Twice {
-            file: file.to_string(),
-            problem: format!("{errors:?}"),
-        })?;
+        let resource =
+            FluentResource::try_new(text.to_owned()).map_err(|(_, errors)| problem(&format!("{errors:?}")))?;
+        bundle
+            .add_resource(resource)
+            .map_err(|errors| MessagesError::Twice { file: file.to_string(), problem: format!("{errors:?}") })?;
     }
     Ok(bundle)
 }

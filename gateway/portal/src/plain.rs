@@ -20,7 +20,6 @@ impl Plain {
         }
         Self(kept)
     }
-
 }
 
 impl From<&str> for Plain {

@@ -2,7 +2,6 @@
 
 mod words;
 
-
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,8 +20,8 @@ use crate::refused::Refused;
 use crate::routes::Surface;
 use crate::visit::{Visit, see_other, target};
 
-pub(crate) use words::{PORTAL, app_title};
 use words::Words;
+pub(crate) use words::{PORTAL, app_title};
 
 /// An empty answer, where not even a page can be made.
 pub(crate) fn bare(status: StatusCode) -> Response {
@@ -100,8 +99,10 @@ async fn begin(visit: &Visit, purpose: Purpose, target: Target, binder: Option<&
 fn not_delivered(visit: &Visit, refusal: &Refusal, there: String) -> Response {
     let t = &visit.t;
     let locked = matches!(refusal, Refusal::Locked { .. });
-    let (title, button) = if locked { ("locked-post-title", "act-unlock") } else { ("login-required-title", "act-login") };
-    let (what, what_now) = if locked { ("locked-post-what", "locked-post-do") } else { ("login-post-what", "login-post-do") };
+    let (title, button) =
+        if locked { ("locked-post-title", "act-unlock") } else { ("login-required-title", "act-login") };
+    let (what, what_now) =
+        if locked { ("locked-post-what", "locked-post-do") } else { ("login-post-what", "login-post-do") };
     let page = Notice {
         frame: visit.frame(None),
         title: t.say(title),
@@ -138,8 +139,7 @@ fn other(visit: &Visit, wants: Wants, refused: Refused) -> Response {
     match wants {
         Wants::Problem => problem(visit, status, name, words.title).answer(),
         Wants::Page | Wants::Frame => {
-            let (place, button) =
-                if name == "login-expired" { ("/login", "act-login") } else { ("/", "act-launcher") };
+            let (place, button) = if name == "login-expired" { ("/login", "act-login") } else { ("/", "act-launcher") };
             let link = Link { href: visit.on_portal_host(place), words: visit.t.say(button) };
             pages::answer(status, &notice(visit, words, link))
         }

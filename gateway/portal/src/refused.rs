@@ -26,10 +26,7 @@ pub(crate) enum Refused {
     /// The login is older than the act allows.
     ConfirmFirst,
     /// The policy says no to a program.
-    Denied {
-        reason: &'static str,
-        missing: Vec<String>,
-    },
+    Denied { reason: &'static str, missing: Vec<String> },
     /// A part that must not fail silently failed; the words are for the log alone.
     Unavailable(String),
     /// The API's own words.
@@ -66,7 +63,9 @@ impl From<SessionError> for Refused {
             SessionError::Gone | SessionError::Account => Self::LoginFirst,
             SessionError::State => Self::UnlockFirst,
             SessionError::Assurance => Self::ConfirmFirst,
-            SessionError::Busy | SessionError::Store(_) | SessionError::Token(_) => Self::Unavailable(error.to_string()),
+            SessionError::Busy | SessionError::Store(_) | SessionError::Token(_) => {
+                Self::Unavailable(error.to_string())
+            }
         }
     }
 }

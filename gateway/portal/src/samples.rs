@@ -7,8 +7,8 @@ use askama::Template;
 use crate::assets::{Assets, Links};
 use crate::messages::{Language, Messages, Tongue};
 use crate::pages::{
-    Badge, Card, CliCode, Denied, EnrolPassword, EnrolPerson, EnrolSecond, EnrolStart, EnrolTotp, Field, Frame,
-    Framed, Launcher, Link, LoginName, MySessions, Notice, PasskeyStep, PersonCard, Qr, SecretStep, SessionRow, Switch,
+    Badge, Card, CliCode, Denied, EnrolPassword, EnrolPerson, EnrolSecond, EnrolStart, EnrolTotp, Field, Frame, Framed,
+    Launcher, Link, LoginName, MySessions, Notice, PasskeyStep, PersonCard, Qr, SecretStep, SessionRow, Switch,
 };
 use crate::plain::Plain;
 
@@ -26,12 +26,10 @@ pub struct Words<'a> {
 }
 
 /// Ordinary words.
-pub const ORDINARY: Words<'static> = Words {
-    name: "髙橋 花子",
-    kana: "タカハシ ハナコ",
-    department: "3階東病棟",
-    thing: "病棟カルテ",
-};
+pub const ORDINARY: Words<'static> =
+    Words {
+        name: "髙橋 花子", kana: "タカハシ ハナコ", department: "3階東病棟", thing: "病棟カルテ"
+    };
 
 /// All pages in one language: file name and HTML.
 #[must_use]
@@ -179,7 +177,8 @@ impl Sample<'_> {
 
     fn enrolment(&self) -> Vec<(&'static str, String)> {
         let [interaction, form] = ["AAAA".to_owned(), "TOKEN".to_owned()];
-        let start = EnrolStart { frame: self.frame("/enrol"), error: Some(self.say("enrol-failed")), form: form.clone() };
+        let start =
+            EnrolStart { frame: self.frame("/enrol"), error: Some(self.say("enrol-failed")), form: form.clone() };
         let person = EnrolPerson {
             frame: self.frame("/enrol"),
             person: self.person(),
@@ -192,8 +191,7 @@ impl Sample<'_> {
             links: vec![self.link("enrol-without-passkey")],
             ..self.passkey(self.frame("/enrol"), "enrol-passkey-title", "enrol-passkey-button")
         };
-        let second =
-            EnrolSecond { frame: self.frame("/enrol"), interaction: interaction.clone(), form: form.clone() };
+        let second = EnrolSecond { frame: self.frame("/enrol"), interaction: interaction.clone(), form: form.clone() };
         let password = EnrolPassword {
             frame: self.frame("/enrol"),
             rule: self.t.with("enrol-password-mhlw", &[("least", "13")]),

@@ -19,10 +19,7 @@ impl Throttle {
 
     /// `per_minute` tries, all at once or spread.
     pub(crate) fn per_minute(per_minute: NonZeroU32) -> Self {
-        Self {
-            limiter: RateLimiter::keyed(Quota::per_minute(per_minute)),
-            clock: DefaultClock::default(),
-        }
+        Self { limiter: RateLimiter::keyed(Quota::per_minute(per_minute)), clock: DefaultClock::default() }
     }
 
     /// Takes one try from the address's budget.
@@ -37,9 +34,7 @@ impl Throttle {
                 return Err(Duration::from_secs(1));
             }
         }
-        self.limiter
-            .check_key(&network(address))
-            .map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+        self.limiter.check_key(&network(address)).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
     }
 }
 

@@ -88,7 +88,8 @@ impl Visit {
         let arrived = Arrived { edge: asked.edge.clone(), snapshot: Arc::clone(asked.snapshot) };
         let headers = asked.headers.clone();
         let mut visit = Self::arrived(desk, arrived, asked.method.clone(), &http::Uri::default(), headers)?;
-        visit.held = asked.session.map(|live| Held { live: Arc::clone(live), token: None, state: live.state(visit.now) });
+        visit.held =
+            asked.session.map(|live| Held { live: Arc::clone(live), token: None, state: live.state(visit.now) });
         Ok(visit)
     }
 
@@ -102,11 +103,7 @@ impl Visit {
 
     /// A path of the portal as an address that works from this host.
     pub(crate) fn on_portal_host(&self, path: &str) -> String {
-        if self.on_portal() {
-            path.to_owned()
-        } else {
-            format!("{}{path}", self.snapshot.settings.portal_origin())
-        }
+        if self.on_portal() { path.to_owned() } else { format!("{}{path}", self.snapshot.settings.portal_origin()) }
     }
 
     /// The session, if it is active.

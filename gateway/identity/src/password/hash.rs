@@ -53,7 +53,7 @@ pub(crate) struct Checked {
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     pepper: Arc<Secret<Vec<u8>>>,
-    turns: Arc<Semaphore>,
+    pub(super) turns: Arc<Semaphore>,
     #[cfg(test)]
     computed: Arc<std::sync::atomic::AtomicUsize>,
 }

@@ -107,7 +107,8 @@ impl World {
 
     /// The gateway dies and comes back on the same files.
     pub(crate) async fn restart(self) -> Self {
-        let Self { folder, clock, store, master, journal, pump, .. } = self;
+        let Self { folder, clock, store, master, sessions, logins, enrolment, journal, pump } = self;
+        drop((sessions, logins, enrolment));
         pump.abort();
         let _ = pump.await;
         store.close().await;

@@ -57,7 +57,7 @@ impl SoftKey {
         Self { key, id, counter: 0 }
     }
 
-    /// The same private key in another device, as it was at this moment.
+    /// How often it has signed.
     pub(crate) fn counter(&self) -> u32 {
         self.counter
     }

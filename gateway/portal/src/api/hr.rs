@@ -25,8 +25,12 @@ pub(crate) async fn import(visit: Guest) -> Answer {
 fn refused(visit: &Guest, error: ImportError) -> Refused {
     let words = error.to_string();
     let (name, rows) = match error {
-        ImportError::File(problems) => ("hr-file", problems.iter().filter_map(|p| serde_json::to_value(p).ok()).collect()),
-        ImportError::Doubtful(doubts) => ("hr-doubt", doubts.iter().map(|doubt| Value::String(doubt.to_string())).collect()),
+        ImportError::File(problems) => {
+            ("hr-file", problems.iter().filter_map(|p| serde_json::to_value(p).ok()).collect())
+        }
+        ImportError::Doubtful(doubts) => {
+            ("hr-doubt", doubts.iter().map(|doubt| Value::String(doubt.to_string())).collect())
+        }
         ImportError::Store(_) | ImportError::Interrupted => return Refused::Unavailable(words),
     };
     let problem = problem(visit, StatusCode::UNPROCESSABLE_ENTITY, name, "Nothing was imported");

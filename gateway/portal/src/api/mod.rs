@@ -104,3 +104,6 @@ pub(crate) fn number<T: std::str::FromStr>(visit: &Visit, name: &str) -> Result<
         text => text.parse().map(Some).map_err(|_| unfit(visit, "number", &format!("`{name}` is not a number"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,14 +58,8 @@ pub(crate) async fn test(visit: Guest) -> Answer {
     let zone = asked.zone.as_deref().unwrap_or_else(|| visit.edge.zone.name());
     let roles = visit.parts().roles.expected(&asked.staff_no, &visit.snapshot, at).await?;
     let roles = roles.ok_or_else(|| unfit(&visit, "person", "Nobody has this staff number"))?;
-    let question = Question {
-        snapshot: &visit.snapshot,
-        method: method.as_str(),
-        url: &asked.url,
-        zone,
-        roles: &roles.set,
-        at,
-    };
+    let question =
+        Question { snapshot: &visit.snapshot, method: method.as_str(), url: &asked.url, zone, roles: &roles.set, at };
     let explained = visit.parts().explain.explain(&question);
     write_down(&visit, &asked, method.as_str(), &explained)?;
     Ok(json(

@@ -33,7 +33,8 @@ struct BearerGiven {
 pub(crate) async fn token(visit: Guest) -> Answer {
     let given: CodeGiven = body(&visit)?;
     let code = Token::parse(given.code.trim()).map_err(|_| unknown_code(&visit))?;
-    let (token, bearer) = visit.parts().sessions.cli_login(&code, &visit.edge).await?.ok_or_else(|| unknown_code(&visit))?;
+    let (token, bearer) =
+        visit.parts().sessions.cli_login(&code, &visit.edge).await?.ok_or_else(|| unknown_code(&visit))?;
     Ok(json(
         StatusCode::OK,
         &BearerGiven {

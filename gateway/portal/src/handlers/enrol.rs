@@ -146,11 +146,8 @@ async fn passkey_page(visit: &Visit, token: &Token, status: StatusCode, error: O
 
 fn second_page(visit: &Visit, token: &Token) -> Response {
     let i = token.text();
-    let page = EnrolSecond {
-        frame: visit.frame(Some(("/enrol", &[("i", &i)]))),
-        form: visit.form_of(&i),
-        interaction: i,
-    };
+    let page =
+        EnrolSecond { frame: visit.frame(Some(("/enrol", &[("i", &i)]))), form: visit.form_of(&i), interaction: i };
     pages::answer(StatusCode::OK, &page)
 }
 

@@ -34,10 +34,7 @@ pub(crate) fn gone(visit: &Visit) -> Response {
     };
     let mut answer = pages::answer(StatusCode::OK, &page);
     let headers = answer.headers_mut();
-    headers.insert(
-        HeaderName::from_static("clear-site-data"),
-        HeaderValue::from_static("\"cache\", \"storage\""),
-    );
+    headers.insert(HeaderName::from_static("clear-site-data"), HeaderValue::from_static("\"cache\", \"storage\""));
     Set::NoSession.on(headers);
     answer
 }

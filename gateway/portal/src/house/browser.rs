@@ -30,7 +30,7 @@ pub(crate) struct Browser<'h> {
     cookies: BTreeMap<(String, String), String>,
     pub(crate) language: &'static str,
     pub(crate) zone: &'static str,
-    pub(crate) address: &'static str,
+    pub(crate) address: String,
 }
 
 /// An answer.
@@ -64,7 +64,7 @@ impl Got {
 
 impl<'h> Browser<'h> {
     pub(crate) fn new(house: &'h House) -> Self {
-        Self { house, cookies: BTreeMap::new(), language: "ja", zone: "ward", address: "10.1.0.7" }
+        Self { house, cookies: BTreeMap::new(), language: "ja", zone: "ward", address: "10.1.0.7".to_owned() }
     }
 
     pub(crate) fn keep(&mut self, host: &str, name: &str, value: &str) {
@@ -109,6 +109,18 @@ impl<'h> Browser<'h> {
         headers: &[(HeaderName, &str)],
         body: &str,
     ) -> Got {
+        self.send_bytes(host, method, path, fetch, headers, body.as_bytes().to_vec()).await
+    }
+
+    pub(crate) async fn send_bytes(
+        &mut self,
+        host: &str,
+        method: Method,
+        path: &str,
+        fetch: FetchMetadata,
+        headers: &[(HeaderName, &str)],
+        body: Vec<u8>,
+    ) -> Got {
         let mut request = Request::builder().method(method).uri(path);
         let cookies: Vec<_> =
             self.cookies.iter().filter(|((h, _), _)| h == host).map(|((_, n), v)| format!("{n}={v}")).collect();
@@ -119,7 +131,7 @@ impl<'h> Browser<'h> {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let request = request.body(Body::from(body)).unwrap();
         let mut edge = self.house.edge(host, fetch);
         edge.zone = model::Zone::named(self.zone);
         edge.address = self.address.parse().unwrap();
@@ -146,7 +158,8 @@ impl<'h> Browser<'h> {
             headers.insert(COOKIE, cookies.join("; ").parse().unwrap());
         }
         headers.insert("accept-language", self.language.parse().unwrap());
-        let edge = house.edge(host, NAVIGATION);
+        let mut edge = house.edge(host, NAVIGATION);
+        edge.address = self.address.parse().unwrap();
         let snapshot = house.snapshot();
         let asked = Asked { edge: &edge, snapshot: &snapshot, method, headers: &headers, session };
         let got = got(house.portal.refusal(refusal, wants, asked).await).await;

@@ -65,11 +65,7 @@ impl Switch {
                 let mut pairs = form_urlencoded::Serializer::new(String::new());
                 pairs.extend_pairs(query.iter().filter(|(name, _)| *name != "lang"));
                 pairs.append_pair("lang", language.tag());
-                Self {
-                    href: format!("{path}?{}", pairs.finish()),
-                    tag: language.tag(),
-                    name: language.own_name(),
-                }
+                Self { href: format!("{path}?{}", pairs.finish()), tag: language.tag(), name: language.own_name() }
             })
             .collect()
     }

@@ -270,9 +270,7 @@ fn html<T: Template>(status: StatusCode, page: &T) -> Response {
     };
     let mut answer = Response::new(Body::from(text));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     answer
 }
 

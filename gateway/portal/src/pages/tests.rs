@@ -55,7 +55,10 @@ fn req_c20_password_fields_take_paste_managers_and_can_be_shown() {
     each_page(ORDINARY, |name, html| {
         assert!(!html.contains("onpaste"), "{name}");
         for field in html.split("<input").skip(1).filter(|f| f.contains("type=\"password\"")) {
-            assert!(field.contains("autocomplete=\"current-password\"") || field.contains("autocomplete=\"new-password\""), "{name}");
+            assert!(
+                field.contains("autocomplete=\"current-password\"") || field.contains("autocomplete=\"new-password\""),
+                "{name}"
+            );
             fields += 1;
         }
         if html.contains("type=\"password\"") {

@@ -18,15 +18,9 @@ pub(crate) fn moment(at: Timestamp, zone: UtcOffset, language: Language) -> Stri
             t.hour(),
             t.minute()
         ),
-        Language::English => format!(
-            "{} {} {} {} {:02}:{:02}",
-            weekday(t, language),
-            t.day(),
-            month(t),
-            t.year(),
-            t.hour(),
-            t.minute()
-        ),
+        Language::English => {
+            format!("{} {} {} {} {:02}:{:02}", weekday(t, language), t.day(), month(t), t.year(), t.hour(), t.minute())
+        }
     }
 }
 

@@ -24,10 +24,8 @@ fn path(route: &Route) -> String {
 /// The table as somebody read it who thought about each line: a new route is red until he did again.
 #[test]
 fn atk_a37_every_route_has_the_authority_and_origin_rule_that_was_meant() {
-    let table: BTreeSet<String> = ROUTES
-        .iter()
-        .map(|r| format!("{:?} {} {} {:?} {:?}", r.on, method(r), r.path, r.who, r.origin))
-        .collect();
+    let table: BTreeSet<String> =
+        ROUTES.iter().map(|r| format!("{:?} {} {} {:?} {:?}", r.on, method(r), r.path, r.who, r.origin)).collect();
     let meant = include_str!("table.txt").lines().map(str::to_owned).collect();
     assert_eq!(table, meant, "{}", table.iter().cloned().collect::<Vec<_>>().join("\n"));
 }

@@ -13,22 +13,22 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// No answer takes longer; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub struct Browser {
-    pub stream: TlsStream<TcpStream>,
+pub(crate) struct Browser {
+    pub(crate) stream: TlsStream<TcpStream>,
     unread: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
         self.head
             .lines()
             .skip(1)
@@ -38,13 +38,13 @@ impl Answer {
             .collect()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
 
 impl Browser {
-    pub async fn connect(address: SocketAddr, ca: &CertificateDer<'static>, sni: &str) -> std::io::Result<Self> {
+    pub(crate) async fn connect(address: SocketAddr, ca: &CertificateDer<'static>, sni: &str) -> std::io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -56,27 +56,27 @@ impl Browser {
         Self::connect_with(address, config, sni).await
     }
 
-    pub async fn connect_with(address: SocketAddr, config: ClientConfig, sni: &str) -> std::io::Result<Self> {
+    pub(crate) async fn connect_with(address: SocketAddr, config: ClientConfig, sni: &str) -> std::io::Result<Self> {
         let tcp = TcpStream::connect(address).await?;
         let name = ServerName::try_from(sni.to_owned()).unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, tcp).await?;
         Ok(Self { stream, unread: Vec::new() })
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// Sends a request and reads its answer.
-    pub async fn ask(&mut self, bytes: impl AsRef<[u8]>) -> Answer {
+    pub(crate) async fn ask(&mut self, bytes: impl AsRef<[u8]>) -> Answer {
         let head_only = bytes.as_ref().starts_with(b"HEAD ");
         self.send(bytes).await;
         self.answer_of(head_only).await.expect("an answer")
     }
 
     /// The next answer; `None` if the connection is closed instead.
-    pub async fn answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
         self.answer_of(false).await
     }
 
@@ -95,7 +95,7 @@ impl Browser {
     }
 
     /// Only the head of the next answer.
-    pub async fn head(&mut self) -> Option<Answer> {
+    pub(crate) async fn head(&mut self) -> Option<Answer> {
         loop {
             if let Some(at) = self.unread.windows(4).position(|w| w == b"\r\n\r\n") {
                 let rest = self.unread.split_off(at + 4);
@@ -136,7 +136,7 @@ impl Browser {
         }
     }
 
-    pub async fn exactly(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
         while self.unread.len() < count {
             assert!(self.more().await, "closed after {} of {count} bytes", self.unread.len());
         }
@@ -145,7 +145,7 @@ impl Browser {
     }
 
     /// Everything until the connection is closed.
-    pub async fn rest(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.unread)
     }

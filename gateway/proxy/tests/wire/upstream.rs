@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// What a request is answered with.
-pub enum Reply {
+pub(crate) enum Reply {
     /// These bytes, and the connection stays open.
     Bytes(Vec<u8>),
     /// These bytes, and the connection is closed.
@@ -22,18 +22,18 @@ pub enum Reply {
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Up to and including the empty line.
-    pub head: String,
+    pub(crate) head: String,
     /// The bytes after it, framing included.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     /// Which connection, counted from 1.
-    pub connection: usize,
+    pub(crate) connection: usize,
 }
 
 impl Seen {
     /// The values of a header, in order.
-    pub fn header(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn header(&self, name: &str) -> Vec<&str> {
         self.head
             .lines()
             .skip(1)
@@ -43,7 +43,7 @@ impl Seen {
             .collect()
     }
 
-    pub fn line(&self) -> &str {
+    pub(crate) fn line(&self) -> &str {
         self.head.lines().next().unwrap()
     }
 }
@@ -51,24 +51,24 @@ impl Seen {
 type Answer = Box<dyn FnMut(&Seen) -> Reply + Send>;
 
 #[derive(Clone)]
-pub struct Upstream {
-    pub address: SocketAddr,
+pub(crate) struct Upstream {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     answer: Arc<Mutex<Answer>>,
 }
 
 /// `200 OK` with a text.
-pub fn ok(text: &str) -> Reply {
+pub(crate) fn ok(text: &str) -> Reply {
     Reply::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into_bytes())
 }
 
 /// `200 OK` with more header lines, each with its line end.
-pub fn ok_with(headers: &str, text: &str) -> Reply {
+pub(crate) fn ok_with(headers: &str, text: &str) -> Reply {
     Reply::Bytes(format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n{text}", text.len()).into_bytes())
 }
 
 /// Hands the connection to `act` after the request.
-pub fn with_connection<F>(act: impl FnOnce(TcpStream) -> F + Send + 'static) -> Reply
+pub(crate) fn with_connection<F>(act: impl FnOnce(TcpStream) -> F + Send + 'static) -> Reply
 where
     F: Future<Output = ()> + Send,
 {
@@ -77,7 +77,7 @@ where
 }
 
 impl Upstream {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let answer: Answer = Box::new(|_| ok("ok"));
@@ -93,17 +93,17 @@ impl Upstream {
     }
 
     /// From now on every request is answered so.
-    pub fn answers(&self, answer: impl FnMut(&Seen) -> Reply + Send + 'static) {
+    pub(crate) fn answers(&self, answer: impl FnMut(&Seen) -> Reply + Send + 'static) {
         *self.answer.lock().unwrap() = Box::new(answer);
     }
 
     /// All requests so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The only request so far.
-    pub fn only(&self) -> Seen {
+    pub(crate) fn only(&self) -> Seen {
         let seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen.into_iter().next().unwrap()

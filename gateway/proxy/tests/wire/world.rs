@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,23 +25,23 @@ use tokio::task::JoinHandle;
 use crate::browser::{Answer, Browser};
 use crate::upstream::Upstream;
 
-pub const CHART: &str = "chart.hospital.example";
-pub const PACS: &str = "pacs.hospital.example";
-pub const PORTAL: &str = "auth.hospital.example";
+pub(crate) const CHART: &str = "chart.hospital.example";
+pub(crate) const PACS: &str = "pacs.hospital.example";
+pub(crate) const PORTAL: &str = "auth.hospital.example";
 
 const RULES: &str = include_str!("rules.toml");
 const MAIN: &str = include_str!("sekimori.toml");
 
-pub struct World {
-    pub upstream: Upstream,
-    pub address: SocketAddr,
-    pub plain: SocketAddr,
-    pub ca: CertificateDer<'static>,
-    pub clock: Clock,
-    pub sessions: Sessions,
-    pub journal: Journal,
-    pub proxy: Proxy,
-    pub serving: JoinHandle<()>,
+pub(crate) struct World {
+    pub(crate) upstream: Upstream,
+    pub(crate) address: SocketAddr,
+    pub(crate) plain: SocketAddr,
+    pub(crate) ca: CertificateDer<'static>,
+    pub(crate) clock: Clock,
+    pub(crate) sessions: Sessions,
+    pub(crate) journal: Journal,
+    pub(crate) proxy: Proxy,
+    pub(crate) serving: JoinHandle<()>,
     key: PrivateKeyDer<'static>,
     current: Current,
     store: Store,
@@ -50,20 +50,20 @@ pub struct World {
 }
 
 /// Somebody logged in on an app host.
-pub struct Staff {
-    pub live: Arc<Live>,
-    pub account: AccountId,
+pub(crate) struct Staff {
+    pub(crate) live: Arc<Live>,
+    pub(crate) account: AccountId,
     /// `Cookie: __Host-sk=…` with its line end.
-    pub cookie: String,
+    pub(crate) cookie: String,
 }
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|main| main).await
     }
 
     /// With the main file changed.
-    pub async fn with(edit: impl FnOnce(String) -> String) -> Self {
+    pub(crate) async fn with(edit: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await;
         let clock = Clock::manual(Timestamp::from_seconds(1_795_240_000));
@@ -120,12 +120,12 @@ impl World {
         }
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
 
     /// Serves other policy rules from now on.
-    pub fn reload(&self, edit: impl FnOnce(String) -> String) {
+    pub(crate) fn reload(&self, edit: impl FnOnce(String) -> String) {
         let next = snapshot(MAIN, &edit(RULES.to_owned()), self.upstream.address, &self.ca, &self.key);
         let next = self.current.prepare(next).unwrap();
         self.current.install(Arc::clone(&next));
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// A person with an active account and these roles.
-    pub async fn account(&self, staff_no: &str, roles: &[&str]) -> AccountId {
+    pub(crate) async fn account(&self, staff_no: &str, roles: &[&str]) -> AccountId {
         let mut tx = self.store.begin().await.unwrap();
         let facts = PersonFacts {
             staff_no: staff_no.parse().unwrap(),
@@ -166,7 +166,7 @@ impl World {
     }
 
     /// Takes every role from an account.
-    pub async fn end_grants(&self, account: AccountId) {
+    pub(crate) async fn end_grants(&self, account: AccountId) {
         let mut tx = self.store.begin().await.unwrap();
         for grant in grants::of_account(&mut tx, account, self.clock.now()).await.unwrap() {
             grants::end(&mut tx, grant.id).await.unwrap();
@@ -175,12 +175,12 @@ impl World {
     }
 
     /// Logs somebody new in on the chart's host.
-    pub async fn login(&self, staff_no: &str, roles: &[&str]) -> Staff {
+    pub(crate) async fn login(&self, staff_no: &str, roles: &[&str]) -> Staff {
         let account = self.account(staff_no, roles).await;
         self.login_again(account).await
     }
 
-    pub async fn login_again(&self, account: AccountId) -> Staff {
+    pub(crate) async fn login_again(&self, account: AccountId) -> Staff {
         let edge = edge(PORTAL);
         let new = NewSession {
             account,
@@ -197,39 +197,36 @@ impl World {
         Staff { account, live: entered.live, cookie: format!("Cookie: __Host-sk={}\r\n", entered.token.text()) }
     }
 
-    pub async fn connect(&self) -> Browser {
+    pub(crate) async fn connect(&self) -> Browser {
         self.connect_to(CHART).await
     }
 
-    pub async fn connect_to(&self, sni: &str) -> Browser {
+    pub(crate) async fn connect_to(&self, sni: &str) -> Browser {
         Browser::connect(self.address, &self.ca, sni).await.unwrap()
     }
 
     /// One request to the chart on a connection of its own.
-    pub async fn ask(&self, line: &str, headers: &str) -> Answer {
+    pub(crate) async fn ask(&self, line: &str, headers: &str) -> Answer {
         self.connect().await.ask(format!("{line} HTTP/1.1\r\nHost: {CHART}\r\n{headers}\r\n")).await
     }
 
+    pub(crate) fn journal_folder(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
     /// The journal's lines so far.
-    pub fn records(&self) -> Vec<String> {
-        let mut segments: Vec<_> = std::fs::read_dir(self.folder.path().join("journal"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
-            .collect();
-        segments.sort();
-        let text = |path: &std::path::PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
-        segments.iter().flat_map(|path| text(path).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    pub(crate) fn records(&self) -> Vec<String> {
+        journal_lines(&self.journal_folder())
     }
 
     /// The lines of an event.
-    pub fn records_of(&self, event: &str) -> Vec<String> {
+    pub(crate) fn records_of(&self, event: &str) -> Vec<String> {
         let mark = format!("\"event\":\"{event}\"");
         self.records().into_iter().filter(|line| line.contains(&mark)).collect()
     }
 
     /// The lines of an event, once there are `count`.
-    pub async fn await_records(&self, event: &str, count: usize) -> Vec<String> {
+    pub(crate) async fn await_records(&self, event: &str, count: usize) -> Vec<String> {
         for _ in 0..500 {
             let found = self.records_of(event);
             if found.len() >= count {
@@ -239,6 +236,14 @@ impl World {
         }
         panic!("{count} of {event}: {:#?}", self.records());
     }
+}
+
+pub(crate) fn journal_lines(folder: &Path) -> Vec<String> {
+    let mut segments: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    segments.sort();
+    let text = |path: &PathBuf| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    segments.iter().flat_map(|path| text(path).lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 fn recorded() -> Facts {

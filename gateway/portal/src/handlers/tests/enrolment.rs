@@ -24,7 +24,9 @@ async fn a_desk_code_works_once_and_its_failure_says_no_more_than_that() {
     let form = browser.get(AUTH, "/enrol").await.form("/enrol/start");
     let attempt = |number: &'static str, code: String| (number, code);
     let mut words = Vec::new();
-    for (number, code) in [attempt(NEWCOMER, "AAAAA-AAAAA".to_owned()), attempt("999999", code.clone()), attempt("", String::new())] {
+    for (number, code) in
+        [attempt(NEWCOMER, "AAAAA-AAAAA".to_owned()), attempt("999999", code.clone()), attempt("", String::new())]
+    {
         let got = browser.post(AUTH, "/enrol/start", &[("t", &form), ("staff_no", number), ("code", &code)]).await;
         assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
         words.push(got.body.split("role=\"alert\">").nth(1).unwrap().split('<').next().unwrap().to_owned());
@@ -46,7 +48,11 @@ async fn enrolment_says_what_is_wrong_with_a_password_and_keeps_the_page() {
     let person = browser.get(AUTH, &format!("/enrol?i={i}")).await;
     assert!(person.body.contains("ご本人ですか") && person.body.contains(NEWCOMER));
     let passkey = browser.get(AUTH, &format!("/enrol?i={i}&by=passkey")).await;
-    assert!(passkey.body.contains("data-kind=\"create\"") && passkey.body.contains("&#34;challenge&#34;"), "{}", passkey.body);
+    assert!(
+        passkey.body.contains("data-kind=\"create\"") && passkey.body.contains("&#34;challenge&#34;"),
+        "{}",
+        passkey.body
+    );
     let page = browser.get(AUTH, &format!("/enrol?i={i}&by=password")).await;
     assert!(page.body.contains("13 文字以上"));
     let form = page.form("/enrol/password");

@@ -36,7 +36,8 @@ async fn atk_a33_a_code_is_worthless_in_another_browser_and_on_another_host() {
     let got = browser.get(AUTH, &place).await;
     let stolen = got.place().to_owned();
     let path = stolen.split(":8443").nth(1).unwrap();
-    let elsewhere = browser.send("lab.sekimori.localhost", Method::GET, path, navigation_from_elsewhere(), &[], "").await;
+    let elsewhere =
+        browser.send("lab.sekimori.localhost", Method::GET, path, navigation_from_elsewhere(), &[], "").await;
     assert_eq!(elsewhere.status, StatusCode::GONE);
     assert!(browser.cookie("lab.sekimori.localhost", SESSION).is_none());
 }
@@ -45,25 +46,59 @@ async fn atk_a33_a_code_is_worthless_in_another_browser_and_on_another_host() {
 async fn atk_a15_nothing_in_an_address_decides_where_a_login_leads() {
     let house = House::open().await;
     let forms = [
-        "//evil.example", "https://evil.example", "/\\evil.example", "%2f%2fevil.example", "javascript:alert(1)",
-        "https:evil.example", "\\\\evil.example", "/%09/evil.example", "https://auth.sekimori.localhost@evil.example",
-        "https://chart.sekimori.localhost.evil.example/", "data:text/html,x", "//evil.example/%2f..", ".evil.example",
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "%2f%2fevil.example",
+        "javascript:alert(1)",
+        "https:evil.example",
+        "\\\\evil.example",
+        "/%09/evil.example",
+        "https://auth.sekimori.localhost@evil.example",
+        "https://chart.sekimori.localhost.evil.example/",
+        "data:text/html,x",
+        "//evil.example/%2f..",
+        ".evil.example",
     ];
-    let names = ["next", "to", "return", "return_to", "redirect", "redirect_uri", "url", "target", "rd", "i", "host", "continue", "lang", "by", "done"];
+    let names = [
+        "next",
+        "to",
+        "return",
+        "return_to",
+        "redirect",
+        "redirect_uri",
+        "url",
+        "target",
+        "rd",
+        "i",
+        "host",
+        "continue",
+        "lang",
+        "by",
+        "done",
+    ];
     let mut stranger = house.browser();
     let mut nurse = house.logged_in(NURSE).await;
-    for form in forms {
+    for (n, form) in forms.into_iter().enumerate() {
+        stranger.address = format!("10.1.1.{n}");
+        nurse.address = format!("10.1.2.{n}");
         for name in names {
             let query = form_urlencoded::Serializer::new(String::new()).append_pair(name, form).finish();
             for path in ["/", "/login", "/lock", "/sessions", "/enrol", "/cli"] {
                 for browser in [&mut stranger, &mut nurse] {
                     let got = browser.get(AUTH, &format!("{path}?{query}")).await;
                     let place = got.place();
-                    assert!(place.is_empty() || (place.starts_with('/') && !place.starts_with("//")), "{path}?{query} → {place}");
+                    assert!(
+                        place.is_empty() || (place.starts_with('/') && !place.starts_with("//")),
+                        "{path}?{query} → {place}"
+                    );
                     let links = got.body.split(" href=\"").skip(1).chain(got.body.split(" action=\"").skip(1));
                     for link in links.map(|rest| rest.split('"').next().unwrap()) {
                         let app = link == "https://chart.sekimori.localhost:8443/";
-                        assert!(app || link.starts_with('/') && !link.starts_with("//"), "{path}?{query} links to {link}");
+                        assert!(
+                            app || link.starts_with('/') && !link.starts_with("//"),
+                            "{path}?{query} links to {link}"
+                        );
                     }
                 }
             }
@@ -91,7 +126,9 @@ async fn atk_a16_login_and_unlock_give_new_tokens_and_kill_the_old() {
     let form = browser.get(AUTH, "/").await.form("/lock");
     browser.post(AUTH, "/lock", &[("t", &form)]).await;
     let page = browser.open("/lock?by=password").await;
-    let page = if page.body.contains("/unlock/password") { page } else {
+    let page = if page.body.contains("/unlock/password") {
+        page
+    } else {
         let i = page.body.split("/lock?i=").nth(1).unwrap().split(['&', '"']).next().unwrap();
         browser.get(AUTH, &format!("/lock?i={i}&by=password")).await
     };
@@ -174,7 +211,7 @@ async fn an_address_that_tries_too_often_is_told_to_wait_and_another_is_not() {
         }
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
-    browser.address = "10.1.0.8";
+    browser.address = "10.1.0.8".to_owned();
     let got = browser.post(AUTH, "/login/name?i=", &[("t", &form), ("name", NURSE)]).await;
     assert_eq!(got.status, StatusCode::SEE_OTHER);
 }

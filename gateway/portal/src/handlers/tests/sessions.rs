@@ -8,7 +8,9 @@ async fn the_launcher_shows_what_the_policy_permits_here_and_now() {
     let page = browser.get(AUTH, "/").await;
     assert!(page.body.contains("href=\"https://chart.sekimori.localhost:8443/\""), "{}", page.body);
     assert!(!page.body.contains("lab.sekimori.localhost"));
-    assert!(page.body.contains("髙橋 花子") && page.body.contains("3階東病棟") && page.body.contains("残り 12 時間 0 分"));
+    assert!(
+        page.body.contains("髙橋 花子") && page.body.contains("3階東病棟") && page.body.contains("残り 12 時間 0 分")
+    );
     browser.zone = "unknown";
     let page = browser.get(AUTH, "/").await;
     assert!(page.body.contains("いま使えるアプリはありません"), "{}", page.body);
@@ -68,7 +70,9 @@ async fn atk_a46_an_app_hosts_token_and_script_get_nowhere_at_the_portal() {
     let got = thief.send(AUTH, Method::GET, "/.sekimori/api/v1/session", FetchMetadata::default(), &headers, "").await;
     assert_eq!(got.status, StatusCode::UNAUTHORIZED);
     let script = FetchMetadata { present: true, ..FetchMetadata::default() };
-    for path in ["/lock", "/logout", "/sessions/end", "/cli", "/.sekimori/api/v1/enrolment", "/login/name", "/unlock/password"] {
+    for path in
+        ["/lock", "/logout", "/sessions/end", "/cli", "/.sekimori/api/v1/enrolment", "/login/name", "/unlock/password"]
+    {
         let headers = [(http::header::ORIGIN, "https://chart.sekimori.localhost:8443")];
         let got = browser.send(AUTH, Method::POST, path, script, &headers, "").await;
         assert_eq!(got.status, StatusCode::FORBIDDEN, "{path}");
