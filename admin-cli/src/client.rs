@@ -41,14 +41,10 @@ struct Settings {
 impl Client {
     /// Reads `cli.toml`; `ca` is relative to it. The bearer is kept beside it (mode 0600).
     pub(crate) fn open(file: &Path) -> Result<Self, Failure> {
-        let unreadable = |what: &Path, error: &dyn std::fmt::Display| {
-            Failure::local(format!("{}: {error}", what.display()))
-        };
+        let unreadable =
+            |what: &Path, error: &dyn std::fmt::Display| Failure::local(format!("{}: {error}", what.display()));
         let text = fs::read_to_string(file).map_err(|error| {
-            Failure::local(format!(
-                "{}: {error}; it names the gateway (`api`, `ca`), see --client",
-                file.display()
-            ))
+            Failure::local(format!("{}: {error}; it names the gateway (`api`, `ca`), see --client", file.display()))
         })?;
         let settings: Settings = toml::from_str(&text).map_err(|error| unreadable(file, &error))?;
         let origin: Uri = settings.api.parse().map_err(|error| unreadable(file, &error))?;
@@ -83,12 +79,7 @@ impl Client {
         kept.map_err(|error| Failure::local(format!("{}: {error}", self.bearer_file.display())))
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<(&'static str, Bytes)>,
-    ) -> Result<Value, Failure> {
+    async fn send(&self, method: Method, path: &str, body: Option<(&'static str, Bytes)>) -> Result<Value, Failure> {
         let exchange = self.exchange(method, path, body);
         let (parts, text) = tokio::time::timeout(PATIENCE, exchange)
             .await
@@ -106,13 +97,10 @@ impl Client {
         path: &str,
         body: Option<(&'static str, Bytes)>,
     ) -> Result<(http::response::Parts, Bytes), Failure> {
-        let lost = |error: &dyn std::fmt::Display| {
-            Failure::unreachable(format!("{}: {error}", self.origin))
-        };
+        let lost = |error: &dyn std::fmt::Display| Failure::unreachable(format!("{}: {error}", self.origin));
         let stream = self.connect().await?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| lost(&error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| lost(&error))?;
         let request = self.request(method, path, body)?;
         let answer = async {
             let response: Response<Incoming> = sender.send_request(request).await.map_err(|e| lost(&e))?;
@@ -161,8 +149,7 @@ impl Client {
             TcpStream::connect((host, port)).await
         }
         .map_err(lost)?;
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|error| Failure::local(format!("{host}: {error}")))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| Failure::local(format!("{host}: {error}")))?;
         TlsConnector::from(self.tls.clone()).connect(name, tcp).await.map_err(lost)
     }
 }

@@ -36,9 +36,7 @@ async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Config(command) => host::config(command),
         Command::Key(command) => host::key(command),
         Command::Bootstrap(command) => host::bootstrap(command).await,
-        Command::Policy(arguments::PolicyCommand::Test(test)) if test.hr.is_some() => {
-            host::policy_test(&test)
-        }
+        Command::Policy(arguments::PolicyCommand::Test(test)) if test.hr.is_some() => host::policy_test(&test),
         Command::Audit(arguments::AuditCommand::Verify(verify)) => host::verify(&verify),
         other => remote::run(other, &arguments.client).await,
     }

@@ -128,11 +128,9 @@ fn cell(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        Value::Object(fields) => fields
-            .iter()
-            .map(|(name, inner)| format!("{name}={}", cell(inner)))
-            .collect::<Vec<_>>()
-            .join(" "),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, inner)| format!("{name}={}", cell(inner))).collect::<Vec<_>>().join(" ")
+        }
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };

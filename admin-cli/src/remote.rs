@@ -7,8 +7,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::arguments::{
-    AuditCommand, Client as ClientArguments, Command, EnrolmentCommand, HrCommand, Login,
-    PolicyCommand, PolicyTest, Search, SessionCommand,
+    AuditCommand, Client as ClientArguments, Command, EnrolmentCommand, HrCommand, Login, PolicyCommand, PolicyTest,
+    Search, SessionCommand,
 };
 use crate::client::Client;
 use crate::output::{Answer, Failure};
@@ -19,8 +19,7 @@ pub(crate) async fn run(command: Command, arguments: &ClientArguments) -> Result
     match command {
         Command::Login(login) => log_in(&client, login).await,
         Command::Hr(HrCommand::Import { file }) => {
-            let bytes = fs::read(&file)
-                .map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
+            let bytes = fs::read(&file).map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
             client.upload("hr/import", bytes).await.map(Answer::good)
         }
         Command::Enrolment(EnrolmentCommand::Issue { staff_no, method, evidence }) => {
@@ -43,10 +42,8 @@ async fn log_in(client: &Client, login: Login) -> Result<Answer, Failure> {
     };
     let body = json!({ "code": code.trim() });
     let answer = client.call(Method::POST, "session/token", Some(body)).await?;
-    let bearer = answer
-        .get("bearer")
-        .and_then(Value::as_str)
-        .ok_or_else(|| Failure::refused("the gateway gave no bearer"))?;
+    let bearer =
+        answer.get("bearer").and_then(Value::as_str).ok_or_else(|| Failure::refused("the gateway gave no bearer"))?;
     client.remember(bearer)?;
     Ok(Answer::good(json!({ "logged in": true, "expires": answer.get("expires") })))
 }
@@ -66,9 +63,7 @@ async fn session(client: &Client, command: SessionCommand) -> Result<Answer, Fai
             let query = query(&[("staff_no", staff_no)]);
             client.call(Method::GET, &format!("session{query}"), None).await?
         }
-        SessionCommand::Kill { id } => {
-            client.call(Method::POST, &format!("session/{}/end", escape(&id)), None).await?
-        }
+        SessionCommand::Kill { id } => client.call(Method::POST, &format!("session/{}/end", escape(&id)), None).await?,
     };
     Ok(Answer::good(answer))
 }
@@ -120,9 +115,7 @@ async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
         let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         for record in records {
             let shown = format!("{}\n", line(record));
-            io::stdout()
-                .write_all(shown.as_bytes())
-                .map_err(|error| Failure::local(error.to_string()))?;
+            io::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::local(error.to_string()))?;
         }
         if let Some(seq) = records.last().and_then(|record| record.get("seq")).and_then(Value::as_u64) {
             path = format!("audit/tail?after={seq}&limit=1000");
@@ -135,7 +128,7 @@ async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
 /// Records as people read them; `--output json` and `show` have them whole.
 fn told(answer: &Value) -> Value {
     let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    Value::from(records.iter().map(|record| line(record)).collect::<Vec<_>>())
+    Value::from(records.iter().map(line).collect::<Vec<_>>())
 }
 
 /// `#12 2026-11-21T05:05:00Z request.deny denied 000123 山﨑 美咲 | GET chart /admin | no-role`
@@ -143,9 +136,7 @@ fn line(record: &Value) -> String {
     let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let seq = record.get("seq").map_or_else(String::new, Value::to_string);
     let second = text("/t").split('.').next().unwrap_or_default();
-    let joined = |parts: &[&str]| {
-        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
-    };
+    let joined = |parts: &[&str]| parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let who = match text("/who/kind") {
         "person" => joined(&[text("/who/staff_no"), text("/who/name")]),
         kind => joined(&[kind, text("/who/name")]),

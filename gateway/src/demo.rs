@@ -210,7 +210,8 @@ impl Sheet {
             format!("  portal      {portal}/        log in, enrol at {portal}/enrol"),
             format!("  ward chart  {chart}/"),
             String::new(),
-            "A browser refuses passkeys on a page whose certificate it doesn't trust. Either start one that knows".to_owned(),
+            "A browser refuses passkeys on a page whose certificate it doesn't trust. Either start one that knows"
+                .to_owned(),
             "this hospital's certificate and nothing else new:".to_owned(),
             format!(
                 "  chromium --user-data-dir={}{sandbox} --ignore-certificate-errors-spki-list={} {portal}/enrol",

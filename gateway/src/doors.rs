@@ -63,13 +63,9 @@ impl Explain for DataPlane {
 fn decided(app: String, action: Option<String>, decision: Decision) -> portal::Answer {
     let answer = portal::Answer { app: Some(app), action, ..Default::default() };
     match decision {
-        Decision::Permit(permit) => {
-            portal::Answer { permit: true, rule: Some(permit.rule().to_owned()), ..answer }
+        Decision::Permit(permit) => portal::Answer { permit: true, rule: Some(permit.rule().to_owned()), ..answer },
+        Decision::Deny(denial) => {
+            portal::Answer { reason: Some(denial.reason.name().to_owned()), missing: denial.missing, ..answer }
         }
-        Decision::Deny(denial) => portal::Answer {
-            reason: Some(denial.reason.name().to_owned()),
-            missing: denial.missing,
-            ..answer
-        },
     }
 }

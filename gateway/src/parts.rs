@@ -39,8 +39,7 @@ impl Parts {
         let store = Store::open(&settings.store.path, settings.server.node.clone(), clock.clone()).await?;
         let rules = RulesSource::of(current.clone());
         let sessions = Sessions::new(store.clone(), rules.clone(), clock.clone());
-        let logins =
-            Logins::new(store.clone(), sessions.clone(), rules.clone(), Arc::clone(&master), clock.clone())?;
+        let logins = Logins::new(store.clone(), sessions.clone(), rules.clone(), Arc::clone(&master), clock.clone())?;
         let enrolment = Enrolment::new(store.clone(), rules.clone(), Arc::clone(&master), clock.clone())?;
         let assertions = Assertions::load_or_create(&beside_store(settings, "assertion.key"), &master, rules)?;
         let roles = Roles::new(store.clone());

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 
@@ -82,6 +84,14 @@ class Bench:
         if self.site:
             candidates.append(self._gateway(SEKIMORI, requests, LARGE))
         return self._run(candidates)
+
+    def profile(self, file):
+        """Stacks of the gateway's threads under the load of `small`, for `perf report`."""
+        requests = self.folder / "small.requests"
+        with subprocess.Popen(["perf", "record", "--quiet", "-F", "499", "--call-graph", "dwarf,16384",
+                               "-p", str(self.site.pid), "-o", file]) as recorder:
+            load.send(self.site.port, requests, 6, SMALL)
+            recorder.send_signal(signal.SIGINT)
 
     def _run(self, candidates):
         return run(candidates, self.arguments.rounds, say)
@@ -174,6 +184,8 @@ def measure_door(bench, arguments, sections, verdicts):
                 ("P1", "CPU per request, × nginx TLS", ratio(rounds, SEKIMORI, NGINX, "cpu_us"), 0.90, "most"),
                 ("P4", "requests/s, × nginx TLS + auth_request", ratio(rounds, SEKIMORI, ASKING, "rate"), 2.2, "least"),
             ]
+            if arguments.profile:
+                bench.profile(arguments.profile)
     if "large" in arguments.parts:
         rounds = bench.large()
         sections.append(report.door("A file of 64 KiB", words, rounds, NGINX))
@@ -194,6 +206,7 @@ def parse():
     parser.add_argument("--peers", action="store_true", help="nginx alone: tells how far the harness can be believed")
     parser.add_argument("--write", action="store_true", help="write the measured section of docs/performance.md")
     parser.add_argument("--keep", action="store_true", help="keep the folder with configuration, logs and journal")
+    parser.add_argument("--profile", metavar="FILE", help="also record where the gateway's time goes (linux-perf)")
     parser.add_argument("--folder", default=ROOT / "target", type=pathlib.Path,
                         help="where a folder for the run is made, on a real disk (target/)")
     arguments = parser.parse_args()

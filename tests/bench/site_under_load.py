@@ -95,7 +95,8 @@ class Site:
     def close(self):
         """Stops the gateway and verifies the whole journal."""
         self.stop()
-        self.hospital.ctl("audit", "verify", str(self.hospital.journal), client=False)
+        self.hospital.ctl("audit", "verify", str(self.hospital.journal), "--key",
+                          str(self.hospital.ca.with_name("journal.pub")), client=False)
 
 
 class Journal:

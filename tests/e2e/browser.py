@@ -34,7 +34,7 @@ class Person:
         page.fill("#staff_no", self.staff_no)
         page.fill("#code", code)
         page.click("button.main")
-        page.click("button.main")
+        page.click("a.main[href*='by=passkey']")
         page.click("#passkey button.main")
         page.click("form[action^='/enrol/finish'] button")
         page.wait_for_load_state()

@@ -21,8 +21,7 @@ pub(crate) async fn bootstrap(arguments: Bootstrap) -> Result<Answer, Failure> {
     let [number, name] = arguments.registrar.as_slice() else {
         return Err(Failure::local("--registrar takes a staff number and a name"));
     };
-    let staff_no: StaffNo =
-        number.parse().map_err(|_| Failure::local(format!("{number}: not a staff number")))?;
+    let staff_no: StaffNo = number.parse().map_err(|_| Failure::local(format!("{number}: not a staff number")))?;
     let roles = if arguments.role.is_empty() { vec!["registrar".to_owned()] } else { arguments.role };
     let user = env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
     let issued = issue(&snapshot, &staff_no, name, &roles, &user).await?;
@@ -54,10 +53,7 @@ async fn issue(
     let rules = RulesSource::fixed(identity::Rules::from(snapshot));
     let enrolment = Enrolment::new(store.clone(), rules, Arc::new(master), clock).map_err(|error| failed(&error))?;
     let proofing = Proofing { method: "by operating system user", evidence: user };
-    let issued = enrolment
-        .issue(Officer::Host(user), staff_no, proofing)
-        .await
-        .map_err(|error| failed(&error))?;
+    let issued = enrolment.issue(Officer::Host(user), staff_no, proofing).await.map_err(|error| failed(&error))?;
     access::bootstrap(&store, issued.account, roles, user, snapshot).await.map_err(|error| failed(&error))?;
     store.close().await;
     Ok(issued)

@@ -22,10 +22,8 @@ pub(crate) fn policy_test(test: &PolicyTest) -> Result<Answer, Failure> {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Failure::local(format!("{}: {} problem(s)\n  {}", file.display(), lines.len(), lines.join("\n  ")))
     })?;
-    let staff_no: StaffNo = test
-        .staff_no
-        .parse()
-        .map_err(|_| Failure::local(format!("{}: not a staff number", test.staff_no)))?;
+    let staff_no: StaffNo =
+        test.staff_no.parse().map_err(|_| Failure::local(format!("{}: not a staff number", test.staff_no)))?;
     let facts = directory::facts(&roster, &staff_no)
         .ok_or_else(|| Failure::local(format!("{}: nobody in {} has this number", staff_no, file.display())))?;
     let at = moment(test.at.as_deref())?;
@@ -42,7 +40,9 @@ pub(crate) fn policy_test(test: &PolicyTest) -> Result<Answer, Failure> {
 
 fn told(explanation: Explanation) -> (bool, Value) {
     match explanation {
-        Explanation::Refused(refusal) => (false, json!({ "status": refusal.status(), "reason": format!("{refusal:?}") })),
+        Explanation::Refused(refusal) => {
+            (false, json!({ "status": refusal.status(), "reason": format!("{refusal:?}") }))
+        }
         Explanation::Ours => (false, json!({ "reason": "the portal's own address: no policy is asked" })),
         Explanation::Decided { app, action, decision: Decision::Permit(permit) } => {
             (true, json!({ "app": app, "action": action, "role": permit.role(), "rule": permit.rule() }))

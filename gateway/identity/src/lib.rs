@@ -24,11 +24,9 @@ mod testing;
 mod totp;
 
 pub use assertion::{AssertionError, Assertions, Audience};
-pub use enrolment::{
-    Bound, Enrolment, EnrolmentError, Issued, Officer, Progress, Proofing, Started, TotpSetup,
-};
+pub use enrolment::{Bound, Enrolment, EnrolmentError, Issued, Officer, Progress, Proofing, Started, TotpSetup};
 pub use login::{
-    Begin, Completed, Destination, Entry, Interaction, Logins, LoginError, Next, Outcome, Purpose, Target, TargetError,
+    Begin, Completed, Destination, Entry, Interaction, LoginError, Logins, Next, Outcome, Purpose, Target, TargetError,
 };
 pub use password::{Passwords, Problem, Profile};
 pub use rules::{Rules, RulesSource};

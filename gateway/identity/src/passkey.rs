@@ -126,13 +126,19 @@ impl Passkeys {
     /// Options for `navigator.credentials.get` and what their answer is held against. `name` chooses the
     /// decoys where `keys` is empty.
     pub(crate) fn login_options(
-        &self, keys: &[Passkey], decoys: &Decoys, name: &str, now: Timestamp,
+        &self,
+        keys: &[Passkey],
+        decoys: &Decoys,
+        name: &str,
+        now: Timestamp,
     ) -> Result<(String, LoginChallenge), PasskeyError> {
         let (options, state) = self.webauthn.start_passkey_authentication(keys).map_err(PasskeyError::Library)?;
         let mut options = serde_json::to_value(options).map_err(|_| PasskeyError::Configuration)?;
         if let Some(list) = options.pointer_mut("/publicKey/allowCredentials").and_then(|v| v.as_array_mut()) {
             if list.is_empty() {
-                list.extend(decoys.ids(name).into_iter().map(|id| serde_json::json!({ "type": "public-key", "id": id })));
+                list.extend(
+                    decoys.ids(name).into_iter().map(|id| serde_json::json!({ "type": "public-key", "id": id })),
+                );
             }
             for credential in list.iter_mut().filter_map(|c| c.as_object_mut()) {
                 // Real ones may name transports, made-up ones can't.
@@ -150,7 +156,11 @@ impl Passkeys {
     /// Verifies an answer for the account `user`: challenge, origin, RP id, presence, verification,
     /// signature, counter, and whose it says it is.
     pub(crate) fn verify(
-        &self, answer: &str, challenge: LoginChallenge, user: Option<Uuid>, now: Timestamp,
+        &self,
+        answer: &str,
+        challenge: LoginChallenge,
+        user: Option<Uuid>,
+        now: Timestamp,
     ) -> Result<AuthenticationResult, PasskeyError> {
         let answer: PublicKeyCredential = parse(answer)?;
         let state = challenge.open(now)?;
@@ -165,7 +175,12 @@ impl Passkeys {
 
     /// Options for `navigator.credentials.create`.
     pub(crate) fn bind_options(
-        &self, user: Uuid, name: &str, display_name: &str, bound: &[Passkey], now: Timestamp,
+        &self,
+        user: Uuid,
+        name: &str,
+        display_name: &str,
+        bound: &[Passkey],
+        now: Timestamp,
     ) -> Result<(String, BindChallenge), PasskeyError> {
         let exclude = bound.iter().map(|key| key.cred_id().clone()).collect();
         let (options, state) = self

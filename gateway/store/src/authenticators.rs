@@ -119,7 +119,15 @@ pub struct NewAuthenticator<'a> {
 pub async fn insert(tx: &mut Tx, new: &NewAuthenticator<'_>) -> Result<(), StoreError> {
     let now = tx.now();
     let args = args![
-        new.id, new.account, new.kind.name(), new.label, new.data, new.credential_id, new.last_step, now, new.bound_by,
+        new.id,
+        new.account,
+        new.kind.name(),
+        new.label,
+        new.data,
+        new.credential_id,
+        new.last_step,
+        now,
+        new.bound_by,
     ];
     tx.run(INSERT, args).await.map(drop)
 }
@@ -138,7 +146,8 @@ pub async fn active<'a>(db: impl Into<Reader<'a>>, account: AccountId) -> Result
 /// # Errors
 /// [`StoreError::Engine`], [`StoreError::Corrupt`].
 pub async fn by_credential<'a>(
-    db: impl Into<Reader<'a>>, credential_id: &[u8],
+    db: impl Into<Reader<'a>>,
+    credential_id: &[u8],
 ) -> Result<Option<Authenticator>, StoreError> {
     let row = db.into().one::<AuthenticatorRow>(BY_CREDENTIAL, args![credential_id]).await?;
     row.map(Authenticator::try_from).transpose()
@@ -198,7 +207,10 @@ pub async fn turn_off(tx: &mut Tx, id: AuthenticatorId) -> Result<bool, StoreErr
 /// # Errors
 /// [`StoreError::Engine`].
 pub async fn end_others(
-    tx: &mut Tx, account: AccountId, kind: AuthenticatorKind, keep: AuthenticatorId,
+    tx: &mut Tx,
+    account: AccountId,
+    kind: AuthenticatorKind,
+    keep: AuthenticatorId,
 ) -> Result<Vec<AuthenticatorId>, StoreError> {
     let now = tx.now();
     let rows = tx.all::<IdRow>(END_KIND, args![now, account, kind.name(), keep]).await?;
@@ -223,7 +235,9 @@ pub struct Holder {
 /// # Errors
 /// [`StoreError::Engine`], [`StoreError::Corrupt`].
 pub async fn holder_by_staff_no<'a>(
-    db: impl Into<Reader<'a>>, staff_no: &StaffNo, today: i32,
+    db: impl Into<Reader<'a>>,
+    staff_no: &StaffNo,
+    today: i32,
 ) -> Result<Option<Holder>, StoreError> {
     db.into().one::<HolderRow>(HOLDER_BY_STAFF_NO, args![staff_no, today]).await?.map(Holder::try_from).transpose()
 }
@@ -233,7 +247,9 @@ pub async fn holder_by_staff_no<'a>(
 /// # Errors
 /// [`StoreError::Engine`], [`StoreError::Corrupt`].
 pub async fn holder<'a>(
-    db: impl Into<Reader<'a>>, account: AccountId, today: i32,
+    db: impl Into<Reader<'a>>,
+    account: AccountId,
+    today: i32,
 ) -> Result<Option<Holder>, StoreError> {
     db.into().one::<HolderRow>(HOLDER, args![account, today]).await?.map(Holder::try_from).transpose()
 }

@@ -39,9 +39,8 @@ pub struct Proofing {
 /// # Errors
 /// [`StoreError::Engine`].
 pub async fn insert_proofing(tx: &mut Tx, proofing: &Proofing) -> Result<(), StoreError> {
-    let args = args![
-        proofing.id, proofing.account, &proofing.officer, &proofing.method, &proofing.evidence, proofing.at,
-    ];
+    let args =
+        args![proofing.id, proofing.account, &proofing.officer, &proofing.method, &proofing.evidence, proofing.at,];
     tx.run(INSERT_PROOFING, args).await.map(drop)
 }
 
@@ -49,7 +48,12 @@ pub async fn insert_proofing(tx: &mut Tx, proofing: &Proofing) -> Result<(), Sto
 ///
 /// # Errors
 /// [`StoreError::Engine`].
-pub async fn insert(tx: &mut Tx, code: &TokenHash, proofing: &Proofing, expires_at: Timestamp) -> Result<(), StoreError> {
+pub async fn insert(
+    tx: &mut Tx,
+    code: &TokenHash,
+    proofing: &Proofing,
+    expires_at: Timestamp,
+) -> Result<(), StoreError> {
     tx.run(SUPERSEDE, args![proofing.at, proofing.account]).await?;
     let args = args![code, proofing.account, proofing.id, &proofing.officer, expires_at];
     tx.run(INSERT, args).await.map(drop)

@@ -46,7 +46,14 @@ pub struct Interaction {
 /// [`StoreError::Engine`].
 pub async fn insert(tx: &mut Tx, hash: &TokenHash, row: &Interaction) -> Result<(), StoreError> {
     let args = args![
-        hash, &row.kind, &row.host, &row.target, row.app_binder, row.portal_binder, row.state.as_slice(), row.expires_at,
+        hash,
+        &row.kind,
+        &row.host,
+        &row.target,
+        row.app_binder,
+        row.portal_binder,
+        row.state.as_slice(),
+        row.expires_at,
     ];
     tx.run(INSERT, args).await.map(drop)
 }

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{
-    Aal, AccountId, EndReason, LockReason, Method, SessionId, SessionState, Timestamp, TokenHash, TokenKind,
-};
+use model::{Aal, AccountId, EndReason, LockReason, Method, SessionId, SessionState, Timestamp, TokenHash, TokenKind};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -37,9 +35,6 @@ statements! {
             WHERE id = $3 AND state = 'active'";
     LOCK_IDLE = "UPDATE session SET state = 'locked', locked_at = $1, lock_reason = 'idle', version = version + 1 \
                  WHERE id = $2 AND state = 'active' AND last_act <= $3";
-    LOCK_OTHERS = "UPDATE session SET state = 'locked', locked_at = $1, lock_reason = 'other-station', \
-                   version = version + 1 \
-                   WHERE account = $2 AND slot = $3 AND id <> $4 AND state = 'active' RETURNING id";
     UNLOCK = "UPDATE session SET state = 'active', last_act = $1, locked_at = NULL, lock_reason = NULL, \
               authenticated_at = CASE WHEN $2 THEN $1 ELSE authenticated_at END, version = version + 1 \
               WHERE id = $3 AND state = 'locked' AND locked_at > $4 AND absolute_until > $1";
@@ -114,8 +109,17 @@ pub struct Session {
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), StoreError> {
     let methods: Vec<&str> = session.methods.iter().map(|m| m.amr()).collect();
     let args = args![
-        session.id, session.account, SLOT, &session.station, &session.zone, &session.address, &session.user_agent,
-        methods.join(" "), session.aal.name(), session.started_at, session.absolute_until,
+        session.id,
+        session.account,
+        SLOT,
+        &session.station,
+        &session.zone,
+        &session.address,
+        &session.user_agent,
+        methods.join(" "),
+        session.aal.name(),
+        session.started_at,
+        session.absolute_until,
     ];
     tx.run(INSERT, args).await.map(drop)
 }
@@ -133,7 +137,10 @@ pub async fn by_id<'a>(db: impl Into<Reader<'a>>, id: SessionId) -> Result<Optio
 /// # Errors
 /// [`StoreError::Engine`], [`StoreError::Corrupt`].
 pub async fn by_token<'a>(
-    db: impl Into<Reader<'a>>, hash: &TokenHash, kind: TokenKind, host: &str,
+    db: impl Into<Reader<'a>>,
+    hash: &TokenHash,
+    kind: TokenKind,
+    host: &str,
 ) -> Result<Option<Session>, StoreError> {
     let row = db.into().one::<SessionRow>(BY_TOKEN, args![hash, token_kind(kind), host]).await?;
     row.map(Session::try_from).transpose()
@@ -188,24 +195,17 @@ pub async fn lock_idle(tx: &mut Tx, id: SessionId, last_act: Timestamp, at: Time
     Ok(tx.run(LOCK_IDLE, args![at, id, last_act]).await? == 1)
 }
 
-/// Locks the active sessions of an account but `keep`; which.
-///
-/// # Errors
-/// [`StoreError::Engine`].
-pub async fn lock_others(
-    tx: &mut Tx, account: AccountId, keep: SessionId, at: Timestamp,
-) -> Result<Vec<SessionId>, StoreError> {
-    let rows = tx.all::<IdRow>(LOCK_OTHERS, args![at, account, SLOT, keep]).await?;
-    Ok(rows.into_iter().map(|row| row.id.into()).collect())
-}
-
 /// Opens a session that was locked after `locked_after`; false if it was not locked or is over. With
 /// `authenticated` the proof was one at AAL2.
 ///
 /// # Errors
 /// [`StoreError::Duplicate`] if the account has another active session, [`StoreError::Engine`].
 pub async fn unlock(
-    tx: &mut Tx, id: SessionId, locked_after: Timestamp, authenticated: bool, at: Timestamp,
+    tx: &mut Tx,
+    id: SessionId,
+    locked_after: Timestamp,
+    authenticated: bool,
+    at: Timestamp,
 ) -> Result<bool, StoreError> {
     Ok(tx.run(UNLOCK, args![at, authenticated, id, locked_after]).await? == 1)
 }
@@ -242,7 +242,12 @@ pub async fn acted(tx: &mut Tx, id: SessionId, at: Timestamp) -> Result<bool, St
 /// # Errors
 /// [`StoreError::Engine`].
 pub async fn insert_token(
-    tx: &mut Tx, session: SessionId, hash: &TokenHash, kind: TokenKind, host: &str, at: Timestamp,
+    tx: &mut Tx,
+    session: SessionId,
+    hash: &TokenHash,
+    kind: TokenKind,
+    host: &str,
+    at: Timestamp,
 ) -> Result<(), StoreError> {
     tx.run(INSERT_TOKEN, args![hash, session, token_kind(kind), host, at]).await.map(drop)
 }
@@ -261,7 +266,11 @@ pub async fn delete_tokens(tx: &mut Tx, session: SessionId) -> Result<(), StoreE
 /// # Errors
 /// [`StoreError::Engine`].
 pub async fn delete_tokens_of(
-    tx: &mut Tx, session: SessionId, kind: TokenKind, host: &str, until: Timestamp,
+    tx: &mut Tx,
+    session: SessionId,
+    kind: TokenKind,
+    host: &str,
+    until: Timestamp,
 ) -> Result<(), StoreError> {
     tx.run(DELETE_TOKENS_OF, args![session, token_kind(kind), host, until]).await.map(drop)
 }
@@ -295,9 +304,8 @@ pub struct Handshake {
 /// # Errors
 /// [`StoreError::Engine`].
 pub async fn insert_handshake(tx: &mut Tx, hash: &TokenHash, handshake: &Handshake) -> Result<(), StoreError> {
-    let args = args![
-        hash, handshake.session, &handshake.host, handshake.binder, &handshake.target, handshake.expires_at,
-    ];
+    let args =
+        args![hash, handshake.session, &handshake.host, handshake.binder, &handshake.target, handshake.expires_at,];
     tx.run(INSERT_HANDSHAKE, args).await.map(drop)
 }
 
@@ -388,11 +396,6 @@ fn methods(text: &str) -> Option<BTreeSet<Method>> {
 }
 
 #[derive(FromRow)]
-struct IdRow {
-    id: Uuid,
-}
-
-#[derive(FromRow)]
 struct HashRow {
     hash: Vec<u8>,
 }
@@ -422,7 +425,8 @@ impl TryFrom<SessionRow> for Session {
     fn try_from(row: SessionRow) -> Result<Self, StoreError> {
         let corrupt = |what| StoreError::Corrupt { what };
         let aal = [Aal::Aal1, Aal::Aal2].into_iter().find(|aal| aal.name() == row.aal);
-        let lock_reason = row.lock_reason.map(|name| LockReason::from_name(&name).ok_or(corrupt("session.lock_reason")));
+        let lock_reason =
+            row.lock_reason.map(|name| LockReason::from_name(&name).ok_or(corrupt("session.lock_reason")));
         Ok(Self {
             id: row.id.into(),
             account: row.account.into(),

@@ -179,16 +179,19 @@ impl Enrolment {
         let (basis, id) = (open.state.basis.name(), binding.id.to_string());
         let mut tx = self.0.store.begin().await?;
         interactions::advance(&mut tx, &open.hash, &open.bytes, &open.state.to_bytes()?).await?;
-        authenticators::insert(&mut tx, &NewAuthenticator {
-            id: binding.id,
-            account,
-            kind: binding.kind,
-            label: binding.label,
-            data: &binding.data,
-            credential_id: binding.credential_id,
-            last_step: binding.last_step,
-            bound_by: &basis,
-        })
+        authenticators::insert(
+            &mut tx,
+            &NewAuthenticator {
+                id: binding.id,
+                account,
+                kind: binding.kind,
+                label: binding.label,
+                data: &binding.data,
+                credential_id: binding.credential_id,
+                last_step: binding.last_step,
+                bound_by: &basis,
+            },
+        )
         .await?;
         let bound = self.record(open, entry, Event::AuthenticatorBind, Outcome::Ok);
         let bound = bound.what(What::thing("authenticator", &id)).detail("kind", binding.kind.name());
@@ -204,7 +207,12 @@ impl Enrolment {
 
     /// One password and one seed to an account; passkeys may be several.
     async fn replace(
-        &self, tx: &mut Tx, open: &Open, entry: Entry<'_>, binding: &Binding<'_>, mut facts: Facts,
+        &self,
+        tx: &mut Tx,
+        open: &Open,
+        entry: Entry<'_>,
+        binding: &Binding<'_>,
+        mut facts: Facts,
     ) -> Result<Facts, EnrolmentError> {
         if binding.kind == AuthenticatorKind::Passkey {
             return Ok(facts);
@@ -218,7 +226,13 @@ impl Enrolment {
         Ok(facts)
     }
 
-    async fn activate(&self, tx: &mut Tx, open: &Open, entry: Entry<'_>, facts: Facts) -> Result<Facts, EnrolmentError> {
+    async fn activate(
+        &self,
+        tx: &mut Tx,
+        open: &Open,
+        entry: Entry<'_>,
+        facts: Facts,
+    ) -> Result<Facts, EnrolmentError> {
         let id = open.person.account;
         let account = accounts::by_id(&mut *tx, id).await?.ok_or(EnrolmentError::AccountClosed)?;
         let bound = authenticators::active(&mut *tx, id).await?;
@@ -234,7 +248,11 @@ impl Enrolment {
     }
 
     async fn refuse(
-        &self, open: &Open, entry: Entry<'_>, kind: AuthenticatorKind, reason: &str,
+        &self,
+        open: &Open,
+        entry: Entry<'_>,
+        kind: AuthenticatorKind,
+        reason: &str,
     ) -> Result<Progress, EnrolmentError> {
         let record = self.record(open, entry, Event::AuthenticatorBind, Outcome::Failed);
         let record = record.detail("kind", kind.name()).why(Why::reason(reason));

@@ -45,7 +45,10 @@ impl Enrolment {
     /// [`EnrolmentError::NotProofed`], [`EnrolmentError::OwnProofing`], [`EnrolmentError::UnknownPerson`],
     /// [`EnrolmentError::AccountClosed`], [`EnrolmentError::Store`].
     pub async fn issue(
-        &self, officer: Officer<'_>, staff_no: &StaffNo, proofing: Proofing<'_>,
+        &self,
+        officer: Officer<'_>,
+        staff_no: &StaffNo,
+        proofing: Proofing<'_>,
     ) -> Result<Issued, EnrolmentError> {
         let (method, evidence) = said(proofing).ok_or(EnrolmentError::NotProofed)?;
         if matches!(officer, Officer::Person(live, _) if live.person().staff_no == *staff_no) {
@@ -59,7 +62,8 @@ impl Enrolment {
         let mut tx = self.0.store.begin().await?;
         let (holder, created) = self.account_for(&mut tx, staff_no).await?;
         let account = holder.person.account;
-        let proofing = enrolments::Proofing { id: Uuid::now_v7(), account, officer: officer.name(), method, evidence, at: now };
+        let proofing =
+            enrolments::Proofing { id: Uuid::now_v7(), account, officer: officer.name(), method, evidence, at: now };
         enrolments::insert_proofing(&mut tx, &proofing).await?;
         enrolments::insert(&mut tx, &hash, &proofing, expires_at).await?;
         let committed = tx.commit(facts(officer, &holder, created, &proofing, &expires_at.to_string())).await?;
@@ -86,7 +90,11 @@ impl Enrolment {
     /// # Errors
     /// [`EnrolmentError::CodeRefused`], [`EnrolmentError::Store`].
     pub async fn start(
-        &self, binder: &Token, edge: &Edge, staff_no: &str, code: &str,
+        &self,
+        binder: &Token,
+        edge: &Edge,
+        staff_no: &str,
+        code: &str,
     ) -> Result<Started, EnrolmentError> {
         let number = matching_form(staff_no).parse::<StaffNo>().ok();
         let hash = number.as_ref().zip(Code::parse(code)).and_then(|(number, code)| code.hash(&self.0.master, number));
@@ -103,9 +111,9 @@ impl Enrolment {
         };
         let who = holder.as_ref().map_or_else(|| Who::claimed("unknown"), |h| Who::without_session(&h.person));
         let record = |outcome| Record::new(Event::EnrolmentStart, outcome).who(who.clone()).from(edge);
-        let good = redeemed.zip(holder).filter(|((account, _), holder)| {
-            holder.person.account == *account && may_enrol(holder, today)
-        });
+        let good = redeemed
+            .zip(holder)
+            .filter(|((account, _), holder)| holder.person.account == *account && may_enrol(holder, today));
         let Some(((account, proofing), holder)) = good else {
             let _durable = tx.commit(Facts::recorded(record(Outcome::Failed).why(Why::reason("code")))).await?;
             return Err(EnrolmentError::CodeRefused);
@@ -138,12 +146,19 @@ impl Enrolment {
 fn said(proofing: Proofing<'_>) -> Option<(String, String)> {
     let text = |text: &str, most: usize| {
         let text = text.trim();
-        (!text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control)).then(|| text.to_owned())
+        (!text.is_empty() && text.chars().count() <= most && !text.chars().any(char::is_control))
+            .then(|| text.to_owned())
     };
     text(proofing.method, METHOD_CHARS).zip(text(proofing.evidence, EVIDENCE_CHARS))
 }
 
-fn facts(officer: Officer<'_>, holder: &Holder, created: bool, proofing: &enrolments::Proofing, expires: &str) -> Facts {
+fn facts(
+    officer: Officer<'_>,
+    holder: &Holder,
+    created: bool,
+    proofing: &enrolments::Proofing,
+    expires: &str,
+) -> Facts {
     let (account, id) = (holder.person.account, proofing.id.to_string());
     let (account_id, staff_no) = (account.to_string(), holder.person.staff_no.as_str());
     let proofed = officer
@@ -159,7 +174,8 @@ fn facts(officer: Officer<'_>, holder: &Holder, created: bool, proofing: &enrolm
         .detail("proofing", &id)
         .detail("expires", expires);
     let facts = if created {
-        let made = officer.record(Event::AccountCreate).what(What::thing("account", &account_id)).detail("subject", staff_no);
+        let made =
+            officer.record(Event::AccountCreate).what(What::thing("account", &account_id)).detail("subject", staff_no);
         let made = made.change(&json!(null), &json!({ "state": "pending", "staff_no": staff_no }));
         Facts::recorded(made).and(proofed).changed(Changed::account(account))
     } else {

@@ -15,14 +15,16 @@ use model::{AccountId, Clock, Edge, MasterKey, Person, Secret, Timestamp, Token,
 use store::authenticators::{self, Authenticator};
 use store::{Store, StoreError, Unrecorded, interactions};
 
-use crate::password::{HashError, Hasher};
 use crate::passkey::Passkeys;
+use crate::password::{HashError, Hasher};
 use crate::{Entry, Live, Passwords, Problem, Rules, RulesSource};
 
 use state::{Basis, Open, State};
 
 /// An enrolment must be done this long after it began.
 const LIFE: Duration = Duration::from_secs(20 * 60);
+/// New passwords hashed at the same time, beside those of logins: enrolments are rare.
+const HASHES: usize = 1;
 
 /// Why enrolment did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +183,7 @@ impl Enrolment {
     /// # Errors
     /// [`EnrolmentError::Broken`] if keys can't be derived.
     pub fn new(store: Store, rules: RulesSource, master: Arc<MasterKey>, clock: Clock) -> Result<Self, EnrolmentError> {
-        let hasher = Hasher::new(&master, rules.load().hash_concurrency)?;
+        let hasher = Hasher::new(&master, HASHES)?;
         let passwords = Arc::new(Passwords::new());
         Ok(Self(Arc::new(Shared { store, rules, master, clock, hasher, passwords })))
     }
@@ -213,7 +215,11 @@ impl Enrolment {
     async fn progress_of(&self, open: &Open) -> Result<Progress, EnrolmentError> {
         let bound = authenticators::active(&self.0.store, open.person.account).await?;
         let active = state::reaches_aal2(&bound);
-        let bound = bound.into_iter().map(|a: Authenticator| Bound { kind: a.kind.name(), label: a.label, bound_at: a.bound_at });
+        let bound = bound.into_iter().map(|a: Authenticator| Bound {
+            kind: a.kind.name(),
+            label: a.label,
+            bound_at: a.bound_at,
+        });
         Ok(Progress { person: Arc::clone(&open.person), bound: bound.collect(), active })
     }
 

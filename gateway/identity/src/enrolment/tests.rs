@@ -37,7 +37,14 @@ async fn a_passkey_makes_a_pending_account_active_and_tells_its_owner() {
     assert_eq!(state_of(&world, &number).await, AccountState::Active);
     assert_eq!(world.enrolment.finish(entry).await.unwrap().staff_no, number);
     assert!(matches!(world.enrolment.progress(entry).await, Err(EnrolmentError::Gone)));
-    for event in ["account.create", "proofing.record", "enrolment.issue", "enrolment.start", "authenticator.bind", "account.activate"] {
+    for event in [
+        "account.create",
+        "proofing.record",
+        "enrolment.issue",
+        "enrolment.start",
+        "authenticator.bind",
+        "account.activate",
+    ] {
         assert_eq!(world.recorded(event, None).await, 1, "{event}");
     }
 }
@@ -99,7 +106,9 @@ async fn req_c36_a_code_is_good_once_for_its_person_and_ten_minutes() {
         world.enrolment.start(&browser.binder, &browser.edge, number, code).await.map(|_| ())
     };
     let code = world.code(&number).await;
-    for (number, code) in [("000124", code.as_str()), ("123", &code), ("", &code), ("000123", "AAAAA-AAAAA"), ("000123", "")] {
+    for (number, code) in
+        [("000124", code.as_str()), ("123", &code), ("", &code), ("000123", "AAAAA-AAAAA"), ("000123", "")]
+    {
         assert!(matches!(start(number, code).await, Err(EnrolmentError::CodeRefused)), "{number} {code}");
     }
     assert!(start("０００１２３", &code.to_lowercase()).await.is_ok(), "as people type");
@@ -166,7 +175,10 @@ async fn atk_a29_a_forged_registration_binds_nothing() {
     let options = world.enrolment.passkey_options(entry).await.unwrap();
     let answer = SoftKey::new().create(&options, &right());
     world.pass(300);
-    assert!(matches!(world.enrolment.passkey(entry, &answer, "").await, Err(EnrolmentError::PasskeyRefused)), "too late");
+    assert!(
+        matches!(world.enrolment.passkey(entry, &answer, "").await, Err(EnrolmentError::PasskeyRefused)),
+        "too late"
+    );
     assert_eq!(state_of(&world, &number).await, AccountState::Pending);
 }
 

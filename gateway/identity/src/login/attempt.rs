@@ -55,7 +55,10 @@ impl Logins {
     /// Counts a try of `kind` before it is checked, and moves the interaction on, in one transaction; the
     /// same writes whether or not there is such an account (A40).
     pub(super) async fn count(
-        &self, open: &mut Open, account: Option<AccountId>, kind: AuthenticatorKind,
+        &self,
+        open: &mut Open,
+        account: Option<AccountId>,
+        kind: AuthenticatorKind,
     ) -> Result<Attempt, LoginError> {
         let now = self.now();
         let mut tx = self.0.store.begin().await?;
@@ -88,7 +91,12 @@ impl Logins {
 
     /// Records a failed try. At a hundred failures the authenticator is off; from ten on what else was
     /// verified in this interaction is void (A25).
-    pub(super) async fn fail(&self, open: &mut Open, attempt: &Attempt, failure: Failure<'_>) -> Result<(), LoginError> {
+    pub(super) async fn fail(
+        &self,
+        open: &mut Open,
+        attempt: &Attempt,
+        failure: Failure<'_>,
+    ) -> Result<(), LoginError> {
         let mut tx = self.0.store.begin().await?;
         let who = self.named(&mut tx, failure.whom).await?;
         let checked = attempt.authenticator.is_some();
@@ -105,7 +113,13 @@ impl Logins {
     }
 
     async fn fail_authenticator(
-        &self, tx: &mut Tx, mut facts: Facts, authenticator: &Authenticator, counted: i64, who: &Who, failure: &Failure<'_>,
+        &self,
+        tx: &mut Tx,
+        mut facts: Facts,
+        authenticator: &Authenticator,
+        counted: i64,
+        who: &Who,
+        failure: &Failure<'_>,
     ) -> Result<Facts, LoginError> {
         let id = authenticator.id.to_string();
         let about = |event, outcome| {
@@ -117,7 +131,8 @@ impl Logins {
         let told = |kind| Notice {
             account: authenticator.account,
             kind,
-            body: serde_json::json!({ "kind": authenticator.kind.name(), "zone": failure.edge.zone.name() }).to_string(),
+            body: serde_json::json!({ "kind": authenticator.kind.name(), "zone": failure.edge.zone.name() })
+                .to_string(),
         };
         if counted >= OFF_AT && authenticators::turn_off(tx, authenticator.id).await? {
             let off = about(Event::AuthenticatorOff, Outcome::Ok).why(Why::reason("failures"));
@@ -156,7 +171,9 @@ impl Logins {
 
     /// A passkey's failure: recorded, not counted.
     pub(super) async fn fail_passkey(
-        &self, known: Option<&Authenticator>, failure: Failure<'_>,
+        &self,
+        known: Option<&Authenticator>,
+        failure: Failure<'_>,
     ) -> Result<(), LoginError> {
         let mut tx = self.0.store.begin().await?;
         let who = self.named(&mut tx, failure.whom).await?;

@@ -210,7 +210,11 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Broken`] if keys can't be derived.
     pub fn new(
-        store: Store, sessions: Sessions, rules: RulesSource, master: Arc<MasterKey>, clock: Clock,
+        store: Store,
+        sessions: Sessions,
+        rules: RulesSource,
+        master: Arc<MasterKey>,
+        clock: Clock,
     ) -> Result<Self, LoginError> {
         let hasher = Hasher::new(&master, rules.load().hash_concurrency)?;
         let decoys = Decoys::new(&master).ok_or(LoginError::Broken("decoy key"))?;
@@ -290,7 +294,7 @@ impl Logins {
         let number = name.parse().or_else(|_| "-".parse()).map_err(|_| LoginError::Broken("staff number"))?;
         let holder = authenticators::holder_by_staff_no(&self.0.store, &number, today).await?;
         let account = holder.filter(|holder| may_work(holder, today)).map(|holder| holder.person.account);
-        let state = State { whom: Some(Whom { name, account }), ..State::default() };
+        let state = State { whom: Some(Whom { name, account }), tries: open.state.tries, ..State::default() };
         self.ask(open, state).await
     }
 

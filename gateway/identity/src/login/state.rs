@@ -72,7 +72,10 @@ impl Open {
 /// The row of an interaction that this browser may go on with; `None` if it is expired, another
 /// browser's, or nobody's yet.
 pub(crate) async fn open_row(
-    store: &Store, interaction: &Token, binder: &Token, now: Timestamp,
+    store: &Store,
+    interaction: &Token,
+    binder: &Token,
+    now: Timestamp,
 ) -> Result<Option<(TokenHash, interactions::Interaction)>, StoreError> {
     let hash = interaction.hash(TokenKind::Interaction);
     let row = interactions::by_hash(store, &hash).await?;

@@ -30,8 +30,13 @@ impl Logins {
             Ok((tx, authenticator)) => self.proved(tx, entry, open, Method::PasskeyVerified, authenticator.id).await,
             Err((known, error)) => {
                 let reason = error.to_string();
-                let failure =
-                    Failure { whom: &whom, method: Method::PasskeyVerified, edge: entry.edge, reason: &reason, unlocking: None };
+                let failure = Failure {
+                    whom: &whom,
+                    method: Method::PasskeyVerified,
+                    edge: entry.edge,
+                    reason: &reason,
+                    unlocking: None,
+                };
                 self.fail_passkey(known.as_ref(), failure).await?;
                 Err(LoginError::Refused)
             }
@@ -50,7 +55,13 @@ impl Logins {
         match proof {
             Ok((tx, id)) => self.proved(tx, entry, open, Method::Password, id).await,
             Err(attempt) => {
-                let failure = Failure { whom: &whom, method: Method::Password, edge: entry.edge, reason: "wrong", unlocking: None };
+                let failure = Failure {
+                    whom: &whom,
+                    method: Method::Password,
+                    edge: entry.edge,
+                    reason: "wrong",
+                    unlocking: None,
+                };
                 self.fail(&mut open, &attempt, failure).await?;
                 Err(LoginError::Refused)
             }
@@ -87,7 +98,10 @@ impl Logins {
 
     /// Counts, checks, takes back: the open transaction of a right password, or the attempt that failed.
     pub(super) async fn prove_password(
-        &self, open: &mut Open, account: Option<AccountId>, password: Secret<String>,
+        &self,
+        open: &mut Open,
+        account: Option<AccountId>,
+        password: Secret<String>,
     ) -> Result<Result<(Tx, AuthenticatorId), super::attempt::Attempt>, LoginError> {
         let attempt = self.count(open, account, AuthenticatorKind::Password).await?;
         let kept = attempt.authenticator.as_ref().map(|a| serde_json::from_slice(&a.data));
@@ -110,9 +124,7 @@ impl Logins {
 
     /// Takes the challenge out of the store before anybody looks at an answer: it is good once, whatever
     /// comes of it.
-    pub(super) async fn take_challenge(
-        &self, open: &mut Open,
-    ) -> Result<LoginChallenge, LoginError> {
+    pub(super) async fn take_challenge(&self, open: &mut Open) -> Result<LoginChallenge, LoginError> {
         let packed = open.state.challenge.take().ok_or(LoginError::OutOfOrder)?;
         open.state.unlocks = None;
         let next = open.state.to_bytes()?;
@@ -125,9 +137,11 @@ impl Logins {
 
     /// The open transaction that has accepted a passkey's answer, or what was wrong with it and with
     /// whose passkey.
-    #[expect(clippy::type_complexity, reason = "two ways to end, each named once")]
     pub(super) async fn prove_passkey(
-        &self, account: Option<AccountId>, challenge: LoginChallenge, answer: &str,
+        &self,
+        account: Option<AccountId>,
+        challenge: LoginChallenge,
+        answer: &str,
     ) -> Result<Result<(Tx, Authenticator), (Option<Authenticator>, PasskeyError)>, LoginError> {
         let known = match Passkeys::claimed_id(answer) {
             Some(id) => authenticators::by_credential(&self.0.store, &id).await?,
@@ -148,7 +162,12 @@ impl Logins {
     }
 
     /// Persists counter and flags; false if the counter has been seen, or the passkey is off meanwhile.
-    async fn accept(&self, tx: &mut Tx, authenticator: &Authenticator, result: &AuthenticationResult) -> Result<bool, LoginError> {
+    async fn accept(
+        &self,
+        tx: &mut Tx,
+        authenticator: &Authenticator,
+        result: &AuthenticationResult,
+    ) -> Result<bool, LoginError> {
         let now = self.now();
         let counter = i64::from(result.counter());
         // The library compares with the counter of when the challenge was made; this one is of now.
@@ -170,9 +189,16 @@ impl Logins {
     /// One more method is verified. Two factors complete the login, in the transaction that accepted the
     /// second.
     async fn proved(
-        &self, mut tx: Tx, entry: Entry<'_>, mut open: Open, method: Method, id: AuthenticatorId,
+        &self,
+        mut tx: Tx,
+        entry: Entry<'_>,
+        mut open: Open,
+        method: Method,
+        id: AuthenticatorId,
     ) -> Result<Outcome, LoginError> {
-        let Some(Whom { account: Some(account), .. }) = open.state.whom.clone() else { return Err(LoginError::Refused) };
+        let Some(Whom { account: Some(account), .. }) = open.state.whom.clone() else {
+            return Err(LoginError::Refused);
+        };
         if !self.still_good(&mut tx, account, &open.state).await? {
             open.state.verified.clear();
         }
@@ -190,7 +216,13 @@ impl Logins {
         self.ask(open, state).await.map(Outcome::More)
     }
 
-    async fn complete(&self, mut tx: Tx, entry: Entry<'_>, open: Open, account: AccountId) -> Result<Completed, LoginError> {
+    async fn complete(
+        &self,
+        mut tx: Tx,
+        entry: Entry<'_>,
+        open: Open,
+        account: AccountId,
+    ) -> Result<Completed, LoginError> {
         let taken = interactions::take(&mut tx, &open.hash).await?.ok_or(LoginError::Gone)?;
         if taken.state != open.bytes {
             return Err(LoginError::OutOfOrder);

@@ -62,8 +62,26 @@ mod tests {
     #[test]
     fn atk_a15_nothing_that_leads_elsewhere_is_a_target() {
         let mut forms: Vec<String> = [
-            "", "x", "//evil.example", "/\\evil.example", "\\/evil", "\\\\evil", "https://evil.example", "javascript:alert(1)",
-            "/\t/evil.example", "/\n/evil", "\t//evil", " //evil", "/ /evil", "/a\\..\\b", "/a#b", "/あ", "/a\u{0}", "/a\r\nX: y", "?x", ".",
+            "",
+            "x",
+            "//evil.example",
+            "/\\evil.example",
+            "\\/evil",
+            "\\\\evil",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/\t/evil.example",
+            "/\n/evil",
+            "\t//evil",
+            " //evil",
+            "/ /evil",
+            "/a\\..\\b",
+            "/a#b",
+            "/あ",
+            "/a\u{0}",
+            "/a\r\nX: y",
+            "?x",
+            ".",
             "/\u{7f}",
         ]
         .map(str::to_owned)

@@ -8,7 +8,9 @@ use store::accounts::{self, AccountState};
 use super::*;
 use crate::By;
 use crate::failures::OFF_AT;
-use crate::testing::{APP, Browser, DOMAIN, Enrolled, Forgery, ORIGIN, PASSWORD, PORTAL, SoftKey, World, code_of, completed};
+use crate::testing::{
+    APP, Browser, DOMAIN, Enrolled, Forgery, ORIGIN, PASSWORD, PORTAL, SoftKey, World, code_of, completed,
+};
 
 async fn person() -> (World, Enrolled, Browser) {
     let world = World::new().await;
@@ -230,12 +232,15 @@ async fn atk_a40_unknown_names_look_like_known_ones() {
         let credentials = key["allowCredentials"].as_array().unwrap().iter();
         let members: BTreeSet<String> = credentials.flat_map(|c| c.as_object().unwrap().keys().cloned()).collect();
         let names: BTreeSet<String> = key.as_object().unwrap().keys().cloned().collect();
-        let ids: Vec<String> = key["allowCredentials"].as_array().unwrap().iter().map(|c| c["id"].to_string()).collect();
+        let ids: Vec<String> =
+            key["allowCredentials"].as_array().unwrap().iter().map(|c| c["id"].to_string()).collect();
         (names, members, ids)
     };
     let mut asked = Vec::new();
     let decoyed = (200_000..200_040).map(|n: u32| n.to_string());
-    for name in ["000123".to_owned(), "not a number".to_owned(), String::new(), "あ".repeat(500)].into_iter().chain(decoyed) {
+    for name in
+        ["000123".to_owned(), "not a number".to_owned(), String::new(), "あ".repeat(500)].into_iter().chain(decoyed)
+    {
         let token = world.interaction(&browser).await;
         let entry = browser.entry(&token, None);
         let first = world.logins.name(entry, &name).await.unwrap();
@@ -470,7 +475,10 @@ async fn unlocking_takes_the_password_or_the_passkey_of_the_same_account() {
     let (token, options) = begin().await;
     let entry = browser.entry(&token, Some(&done.live));
     let answer = who.key.get(&options, &Forgery::default());
-    assert!(matches!(world.logins.passkey(entry, &answer).await, Err(LoginError::OutOfOrder)), "no login without a name");
+    assert!(
+        matches!(world.logins.passkey(entry, &answer).await, Err(LoginError::OutOfOrder)),
+        "no login without a name"
+    );
     assert!(world.logins.unlock_passkey(entry, &done.live, &answer).await.is_ok());
     assert_eq!(world.recorded("session.unlock", Some("wrong")).await, 1);
 }

@@ -36,7 +36,10 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Refused`], [`LoginError::OutOfOrder`] without options of this session before. Others as named.
     pub async fn unlock_passkey(
-        &self, entry: Entry<'_>, live: &Arc<Live>, answer: &str,
+        &self,
+        entry: Entry<'_>,
+        live: &Arc<Live>,
+        answer: &str,
     ) -> Result<Completed, LoginError> {
         let mut open = self.open_locked(entry, live).await?;
         if open.state.unlocks != Some(live.id()) {
@@ -60,14 +63,23 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Refused`], [`LoginError::Busy`]. Others as named.
     pub async fn unlock_password(
-        &self, entry: Entry<'_>, live: &Arc<Live>, password: Secret<String>,
+        &self,
+        entry: Entry<'_>,
+        live: &Arc<Live>,
+        password: Secret<String>,
     ) -> Result<Completed, LoginError> {
         let mut open = self.open_locked(entry, live).await?;
         match self.prove_password(&mut open, Some(live.account()), password).await? {
             Ok((tx, _)) => self.unlocked(tx, entry, open, live, Method::Password).await,
             Err(attempt) => {
                 let whom = whom(live);
-                let failure = Failure { whom: &whom, method: Method::Password, edge: entry.edge, reason: "wrong", unlocking: Some(live) };
+                let failure = Failure {
+                    whom: &whom,
+                    method: Method::Password,
+                    edge: entry.edge,
+                    reason: "wrong",
+                    unlocking: Some(live),
+                };
                 self.fail(&mut open, &attempt, failure).await?;
                 Err(LoginError::Refused)
             }
@@ -85,7 +97,12 @@ impl Logins {
     }
 
     async fn unlocked(
-        &self, mut tx: Tx, entry: Entry<'_>, open: Open, live: &Arc<Live>, method: Method,
+        &self,
+        mut tx: Tx,
+        entry: Entry<'_>,
+        open: Open,
+        live: &Arc<Live>,
+        method: Method,
     ) -> Result<Completed, LoginError> {
         let taken = interactions::take(&mut tx, &open.hash).await?.ok_or(LoginError::Gone)?;
         if taken.state != open.bytes {

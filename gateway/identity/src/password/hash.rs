@@ -80,7 +80,12 @@ impl Hasher {
     }
 
     /// Checks a password; without a kept one it takes the same time and never matches (A40).
-    pub(crate) async fn check(&self, password: Secret<String>, kept: Option<Kept>, rules: &Rules) -> Result<Checked, HashError> {
+    pub(crate) async fn check(
+        &self,
+        password: Secret<String>,
+        kept: Option<Kept>,
+        rules: &Rules,
+    ) -> Result<Checked, HashError> {
         let params = params(rules)?;
         self.run(move |pepper| {
             let normal = normalise(password.expose()).map(Secret::new);
@@ -138,7 +143,8 @@ fn verify(pepper: &[u8], normal: &str, row: &Kept, params: Params) -> Result<Che
     let hash = PasswordHash::new(&row.phc).map_err(|_| HashError::Failed)?;
     let theirs = Params::try_from(&hash).map_err(|_| HashError::Failed)?;
     let matches = argon2(pepper, theirs.clone())?.verify_password(normal.as_bytes(), &hash).is_ok();
-    let same = (theirs.m_cost(), theirs.t_cost(), theirs.p_cost()) == (params.m_cost(), params.t_cost(), params.p_cost());
+    let same =
+        (theirs.m_cost(), theirs.t_cost(), theirs.p_cost()) == (params.m_cost(), params.t_cost(), params.p_cost());
     let renewed = if matches && !same { Some(kept(pepper, normal, params)?) } else { None };
     Ok(Checked { matches, renewed })
 }

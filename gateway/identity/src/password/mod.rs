@@ -93,7 +93,12 @@ impl Passwords {
     /// # Errors
     /// [`Problem`]: the first rule it breaks.
     pub fn judge(
-        &self, password: &str, profile: Profile, person: &Person, birth_date: Option<(i32, u8, u8)>, hospital_words: &[String],
+        &self,
+        password: &str,
+        profile: Profile,
+        person: &Person,
+        birth_date: Option<(i32, u8, u8)>,
+        hospital_words: &[String],
     ) -> Result<(), Problem> {
         let normal = normalise(password).ok_or(Problem::TooLong)?;
         let length = normal.chars().count();
@@ -154,8 +159,11 @@ fn context(person: &Person, birth_date: Option<(i32, u8, u8)>, hospital_words: &
     }
     if let Some((year, month, day)) = birth_date {
         for date in [
-            format!("{year:04}{month:02}{day:02}"), format!("{:02}{month:02}{day:02}", year.rem_euclid(100)),
-            format!("{month:02}{day:02}{year:04}"), format!("{day:02}{month:02}{year:04}"), format!("{year:04}"),
+            format!("{year:04}{month:02}{day:02}"),
+            format!("{:02}{month:02}{day:02}", year.rem_euclid(100)),
+            format!("{month:02}{day:02}{year:04}"),
+            format!("{day:02}{month:02}{year:04}"),
+            format!("{year:04}"),
             format!("{month:02}{day:02}"),
         ] {
             add(&date);

@@ -81,8 +81,14 @@ mod tests {
     #[test]
     fn names_read_as_they_are_typed() {
         for (kana, romaji) in [
-            ("ヤマダ", "yamada"), ("さとう", "satou"), ("キョウコ", "kyouko"), ("しゅんいち", "shunichi"), ("ハットリ", "hattori"),
-            ("ふじた", "fujita"), ("イッチョウ", "itchou"), ("ジュンコ", "junko"),
+            ("ヤマダ", "yamada"),
+            ("さとう", "satou"),
+            ("キョウコ", "kyouko"),
+            ("しゅんいち", "shunichi"),
+            ("ハットリ", "hattori"),
+            ("ふじた", "fujita"),
+            ("イッチョウ", "itchou"),
+            ("ジュンコ", "junko"),
         ] {
             assert_eq!(of_kana(kana).as_deref(), Some(romaji), "{kana}");
         }

@@ -54,23 +54,49 @@ fn req_c12_a_hundred_and_twenty_eight_characters_are_accepted_and_one_more_is_sa
 fn req_c19_the_blocklist_has_ten_thousand_entries_and_knows_what_people_do_to_them() {
     assert!(Blocklist::embedded().len() >= 10_000, "{}", Blocklist::embedded().len());
     for known in [
-        "Password123456", "password12345678", "P4ssw0rd123456", "  sakurahospital1  ", "SakuraHospital2024", "ByouinKangoshi1",
-        "1qaz2wsx3edc4rfv", "qwertyuiop12345", "asdfghjkl123456", "sakurasakura2026", "abcabcabcabc123", "Suzuki-Kangoshi-1",
-        "パスワード1234567890", "ｐａｓｓｗｏｒｄ１２３４５６", "yamadahanako1234",
+        "Password123456",
+        "password12345678",
+        "P4ssw0rd123456",
+        "  sakurahospital1  ",
+        "SakuraHospital2024",
+        "ByouinKangoshi1",
+        "1qaz2wsx3edc4rfv",
+        "qwertyuiop12345",
+        "asdfghjkl123456",
+        "sakurasakura2026",
+        "abcabcabcabc123",
+        "Suzuki-Kangoshi-1",
+        "パスワード1234567890",
+        "ｐａｓｓｗｏｒｄ１２３４５６",
+        "yamadahanako1234",
     ] {
-        assert!(matches!(judged(known, Profile::Mhlw7), Err(Problem::Known | Problem::Guessable)), "{known}: {:?}", judged(known, Profile::Mhlw7));
+        assert!(
+            matches!(judged(known, Profile::Mhlw7), Err(Problem::Known | Problem::Guessable)),
+            "{known}: {:?}",
+            judged(known, Profile::Mhlw7)
+        );
     }
 }
 
 #[test]
 fn req_c19_what_is_made_of_the_person_or_the_hospital_is_refused() {
     for own in [
-        "004711-004711-a", "hattori19840617", "junkohattori84a1", "HattoriJunko0617", "服部淳子服部淳子19840617", "minatobyouin0617x",
-        "みなとみなとみなと0617x", "hattori004711jk",
+        "004711-004711-a",
+        "hattori19840617",
+        "junkohattori84a1",
+        "HattoriJunko0617",
+        "服部淳子服部淳子19840617",
+        "minatobyouin0617x",
+        "みなとみなとみなと0617x",
+        "hattori004711jk",
     ] {
         assert!(judged(own, Profile::Mhlw7).is_err(), "{own}");
     }
-    assert_eq!(judged("hattori wa 9 hiki no kame to oyogu", Profile::Mhlw7), Ok(()), "a sentence of one's own may name one");
+    assert_eq!(
+        judged("hattori wa 9 hiki no kame to oyogu", Profile::Mhlw7),
+        Ok(()),
+        "a sentence of one's own may name one"
+    );
 }
 
 #[test]

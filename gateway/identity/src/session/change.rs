@@ -8,7 +8,7 @@ use store::authenticators;
 use store::sessions::{self, Session};
 use store::{Changed, Committed, Facts, Tx};
 
-use super::life::Standing;
+use super::life::{Life, Standing};
 use super::live::{Owed, line_hash};
 use super::registry::Key;
 use super::{By, Live, NewSession, SessionError, Sessions, about, may_work};
@@ -21,14 +21,14 @@ const USER_AGENT_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Done {
     records: Vec<Record>,
-    locked: Vec<SessionId>,
+    locked: Vec<(SessionId, Timestamp)>,
     ended: Vec<SessionId>,
     others: Vec<SessionId>,
 }
 
 impl Done {
     fn changed(&self) -> Vec<Changed> {
-        let ids = self.locked.iter().chain(&self.ended).chain(&self.others);
+        let ids = self.locked.iter().map(|(id, _)| id).chain(&self.ended).chain(&self.others);
         ids.map(|id| Changed::session(*id)).collect()
     }
 }
@@ -48,7 +48,9 @@ impl Sessions {
 
     /// [`Sessions::start`] at the end of a transaction that took the login's interaction.
     pub(crate) async fn start_in(
-        &self, mut tx: Tx, new: NewSession<'_>,
+        &self,
+        mut tx: Tx,
+        new: NewSession<'_>,
     ) -> Result<(Arc<Live>, Token, Committed), SessionError> {
         let now = self.now();
         if Aal::of(&new.methods) != Some(Aal::Aal2) {
@@ -69,7 +71,7 @@ impl Sessions {
         sessions::insert_token(&mut tx, row.id, &key.hash, key.kind, key.host, now).await?;
         let started = about(Event::SessionStart, live.session_hash(), live.who(), By::Holder(new.edge));
         done.records.push(started.detail("user_agent", row.user_agent.as_str()));
-        let committed = self.commit(tx, done, now).await?;
+        let committed = self.commit(tx, done).await?;
         self.0.registry.install(&live, Some(key));
         Ok((live, token, committed))
     }
@@ -96,7 +98,11 @@ impl Sessions {
 
     /// Ends what the new session replaces, locks what is active elsewhere, keeps the number bounded.
     async fn make_room(
-        &self, tx: &mut Tx, new: &NewSession<'_>, row: &Session, done: &mut Done,
+        &self,
+        tx: &mut Tx,
+        new: &NewSession<'_>,
+        row: &Session,
+        done: &mut Done,
     ) -> Result<(), SessionError> {
         if let Some(id) = new.replaces {
             self.end_in(tx, id, EndReason::Replaced, By::Holder(new.edge), done).await?;
@@ -109,21 +115,55 @@ impl Sessions {
         Ok(())
     }
 
+    /// Locks what the account has active elsewhere. What the clock had locked or ended before is written
+    /// as that, with its own moment: another login must not give it new time.
     async fn lock_others_in(
-        &self, tx: &mut Tx, row: &Session, edge: &Edge, done: &mut Done,
+        &self,
+        tx: &mut Tx,
+        row: &Session,
+        edge: &Edge,
+        done: &mut Done,
     ) -> Result<(), SessionError> {
         let now = tx.now();
-        for id in sessions::lock_others(tx, row.account, row.id, now).await? {
-            let (hash, who) = self.named(tx, id).await?;
-            let record = about(Event::SessionLock, &hash, &who, By::Holder(edge));
-            done.records.push(record.why(Why::reason(LockReason::OtherStation.name())));
-            done.locked.push(id);
+        let living = sessions::living(&mut *tx, row.account).await?;
+        for other in living.iter().filter(|other| other.id != row.id && other.state == SessionState::Active) {
+            let owed = self.known(other.id).and_then(|live| *live.owed());
+            let (reason, since, by) = match (self.standing_of(other, now), owed) {
+                (_, Some(Owed::End(reason))) | (Standing::Over(reason), _) => {
+                    self.end_in(tx, other.id, reason, By::Gateway, done).await?;
+                    continue;
+                }
+                // Ended in memory and owed to nobody: the store has it by now.
+                (Standing::Ended, _) => continue,
+                (_, Some(Owed::Lock(reason, since))) => (reason, since, By::Gateway),
+                (Standing::Locked { since, .. }, _) => (LockReason::Idle, since, By::Gateway),
+                (Standing::Active, _) => (LockReason::OtherStation, now, By::Holder(edge)),
+            };
+            if sessions::lock(tx, other.id, reason, since).await? {
+                let (hash, who) = self.named(tx, other.id).await?;
+                let record = about(Event::SessionLock, &hash, &who, by);
+                done.records.push(record.why(Why::reason(reason.name())));
+                done.locked.push((other.id, since));
+            }
         }
         Ok(())
     }
 
+    /// Memory knows later acts than the store.
+    fn standing_of(&self, row: &Session, now: Timestamp) -> Standing {
+        match self.known(row.id) {
+            Some(live) => live.standing(now),
+            None => Life::of(row).standing(&self.0.limits, now),
+        }
+    }
+
     async fn end_in(
-        &self, tx: &mut Tx, id: SessionId, reason: EndReason, by: By<'_>, done: &mut Done,
+        &self,
+        tx: &mut Tx,
+        id: SessionId,
+        reason: EndReason,
+        by: By<'_>,
+        done: &mut Done,
     ) -> Result<bool, SessionError> {
         let (hash, who) = self.named(tx, id).await?;
         let now = tx.now();
@@ -157,7 +197,7 @@ impl Sessions {
     }
 
     /// Commits, and makes memory agree. A commit needs a record; without one nothing was done.
-    async fn commit(&self, tx: Tx, mut done: Done, now: Timestamp) -> Result<Committed, SessionError> {
+    async fn commit(&self, tx: Tx, mut done: Done) -> Result<Committed, SessionError> {
         let changed = done.changed();
         let mut records = std::mem::take(&mut done.records).into_iter();
         let first = records.next().ok_or(SessionError::State)?;
@@ -165,9 +205,9 @@ impl Sessions {
         self.0.registry.outdate();
         let committed = tx.commit(facts).await?;
         self.0.registry.outdate();
-        for id in &done.locked {
+        for (id, since) in &done.locked {
             if let Some(live) = self.known(*id) {
-                live.life().lock(now);
+                live.life().lock(*since);
                 live.tell(SessionState::Locked);
             }
         }
@@ -263,116 +303,6 @@ impl Sessions {
             }
         }
     }
-
-    /// Unlocks with what was just verified for the session's own account (C-08). All earlier tokens of
-    /// the session are dead, on every host; this is the portal's new one (A16).
-    ///
-    /// # Errors
-    /// [`SessionError::Assurance`] for a method that doesn't unlock, [`SessionError::State`] if it isn't
-    /// locked, [`SessionError::Gone`] if it is over, [`SessionError::Account`], [`SessionError::Store`].
-    pub async fn unlock(&self, id: SessionId, method: Method, edge: &Edge) -> Result<Token, SessionError> {
-        let tx = self.0.store.begin().await?;
-        let (token, committed) = self.unlock_in(tx, id, method, edge).await?;
-        committed.journaled().await?;
-        Ok(token)
-    }
-
-    /// [`Sessions::unlock`] at the end of a transaction that took the interaction.
-    pub(crate) async fn unlock_in(
-        &self, mut tx: Tx, id: SessionId, method: Method, edge: &Edge,
-    ) -> Result<(Token, Committed), SessionError> {
-        if !method.unlocks() {
-            return Err(SessionError::Assurance);
-        }
-        let live = self.known(id).ok_or(SessionError::Gone)?;
-        let now = self.now();
-        let since = match live.standing(now) {
-            Standing::Locked { since, .. } => since,
-            Standing::Active => return Err(SessionError::State),
-            Standing::Over(_) | Standing::Ended => return Err(SessionError::Gone),
-        };
-        let row = sessions::by_id(&mut tx, id).await?.ok_or(SessionError::Gone)?;
-        let today = self.rules().today(now);
-        let holder = authenticators::holder(&mut tx, row.account, today).await?;
-        holder.filter(|holder| may_work(holder, today)).ok_or(SessionError::Account)?;
-
-        let mut done = Done { others: vec![id], ..Done::default() };
-        self.lock_overdue_in(&mut tx, &live, since, &mut done).await?;
-        self.lock_others_in(&mut tx, &row, edge, &mut done).await?;
-        let authenticated = method == Method::PasskeyVerified;
-        let locked_after = now.before(self.0.limits.end_after());
-        if !sessions::unlock(&mut tx, id, locked_after, authenticated, now).await? {
-            return Err(SessionError::Gone);
-        }
-        sessions::delete_tokens(&mut tx, id).await?;
-        let token = Token::generate()?;
-        let host = self.rules().portal_host.clone();
-        let key = Key { hash: token.hash(TokenKind::PortalSession), kind: TokenKind::PortalSession, host: &host };
-        sessions::insert_token(&mut tx, id, &key.hash, key.kind, key.host, now).await?;
-        let unlocked = about(Event::SessionUnlock, live.session_hash(), live.who(), By::Holder(edge));
-        done.records.push(unlocked.detail("method", method.amr()));
-        let committed = self.commit(tx, done, now).await?;
-        self.unlock_in_memory(&live, key, since, authenticated, now);
-        Ok((token, committed))
-    }
-
-    /// A lock that holds by the clock, or in memory alone, is written and recorded before it is undone.
-    async fn lock_overdue_in(
-        &self, tx: &mut Tx, live: &Live, since: Timestamp, done: &mut Done,
-    ) -> Result<(), SessionError> {
-        let (reason, at) = match *live.owed() {
-            Some(Owed::Lock(reason, at)) => (reason, at),
-            _ => (LockReason::Idle, since),
-        };
-        if sessions::lock(tx, live.id(), reason, at).await? {
-            let record = about(Event::SessionLock, live.session_hash(), live.who(), By::Gateway);
-            done.records.push(record.why(Why::reason(reason.name())));
-        }
-        Ok(())
-    }
-
-    fn unlock_in_memory(&self, live: &Arc<Live>, key: Key<'_>, since: Timestamp, authenticated: bool, now: Timestamp) {
-        self.0.registry.replace_tokens(live, key);
-        live.life().lock(since);
-        live.tell(SessionState::Locked);
-        {
-            let mut owed = live.owed();
-            // An end that came meanwhile stays owed.
-            if matches!(*owed, Some(Owed::Lock(..))) {
-                *owed = None;
-            }
-        }
-        if authenticated {
-            live.confirmed(now);
-        }
-        live.life().unlock(now);
-        live.tell(live.state(now));
-    }
-
-    /// The person of an active session has proved himself again at AAL2: a new portal token, the former
-    /// one is dead. App hosts keep theirs, so that open pages go on.
-    ///
-    /// # Errors
-    /// [`SessionError::Assurance`], [`SessionError::State`] if it isn't active, [`SessionError::Store`].
-    pub(crate) async fn confirm_in(
-        &self, mut tx: Tx, live: &Arc<Live>, record: Record, now: Timestamp,
-    ) -> Result<(Token, Committed), SessionError> {
-        if !sessions::confirm(&mut tx, live.id(), now).await? || live.standing(now) != Standing::Active {
-            return Err(SessionError::State);
-        }
-        let host = self.rules().portal_host.clone();
-        let kind = TokenKind::PortalSession;
-        sessions::delete_tokens_of(&mut tx, live.id(), kind, &host, now).await?;
-        let token = Token::generate()?;
-        let key = Key { hash: token.hash(kind), kind, host: &host };
-        sessions::insert_token(&mut tx, live.id(), &key.hash, kind, &host, now).await?;
-        let done = Done { records: vec![record], others: vec![live.id()], ..Done::default() };
-        let committed = self.commit(tx, done, now).await?;
-        self.0.registry.replace_tokens_on(live, key);
-        live.confirmed(now);
-        live.touch(now);
-        Ok((token, committed))
-    }
 }
 
 /// At most `bytes` of `text`, at a character's end.
@@ -383,11 +313,4 @@ fn cut(text: &str, bytes: usize) -> &str {
 /// The record of a proof at AAL2.
 pub(crate) fn login_ok(live: &Live, edge: &Edge) -> Record {
     Record::new(Event::LoginOk, Outcome::Ok).who(live.who().clone()).from(edge)
-}
-
-/// The record of an unlock that failed.
-pub(crate) fn failed_unlock(live: &Live, edge: &Edge, method: Method, reason: &str) -> Record {
-    let mut record = Record::new(Event::SessionUnlock, Outcome::Failed);
-    record = record.who(live.who().clone()).from(edge).detail("method", method.amr());
-    record.what(audit::What::thing("session", live.session_hash())).why(Why::reason(reason))
 }

@@ -23,7 +23,11 @@ impl Sessions {
     /// # Errors
     /// [`SessionError::State`] unless the session is active, [`SessionError::Store`].
     pub async fn handshake_code(
-        &self, live: &Live, host: &str, app_binder: TokenHash, target: &Target,
+        &self,
+        live: &Live,
+        host: &str,
+        app_binder: TokenHash,
+        target: &Target,
     ) -> Result<Token, SessionError> {
         let now = self.now();
         if live.state(now) != SessionState::Active {
@@ -86,7 +90,11 @@ struct Wrong {
 }
 
 fn judged(
-    taken: Option<Handshake>, live: Option<Arc<Live>>, binder: &Token, edge: &Edge, now: Timestamp,
+    taken: Option<Handshake>,
+    live: Option<Arc<Live>>,
+    binder: &Token,
+    edge: &Edge,
+    now: Timestamp,
 ) -> Result<(Handshake, Arc<Live>), Wrong> {
     let who = live.as_ref().map_or_else(|| Who::system("handshake"), |live| live.who().clone());
     let wrong = |reason| Wrong { reason, who: who.clone() };

@@ -11,15 +11,14 @@ mod life;
 mod live;
 mod registry;
 mod sweep;
+mod unlock;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Event, Outcome, Record, What, Who};
-use model::{
-    AccountId, Clock, Edge, Method, SessionId, SessionState, Timestamp, Token, TokenKind,
-};
+use model::{AccountId, Clock, Edge, Method, SessionId, SessionState, Timestamp, Token, TokenKind};
 use store::accounts::AccountState;
 use store::authenticators::{self, Holder};
 use store::sessions::{self, Session};
@@ -28,8 +27,9 @@ use tokio::sync::Semaphore;
 
 use crate::{Rules, RulesSource, Target};
 
-pub(crate) use change::{failed_unlock, login_ok};
+pub(crate) use change::login_ok;
 pub use live::Live;
+pub(crate) use unlock::failed_unlock;
 
 use life::LimitCell;
 use registry::{Key, Registry};
@@ -226,7 +226,9 @@ impl Sessions {
         for _ in 0..READINGS {
             let epoch = self.0.registry.epoch();
             let (row, key) = match wanted {
-                Wanted::Token(key) => (sessions::by_token(&self.0.store, &key.hash, key.kind, key.host).await?, Some(key)),
+                Wanted::Token(key) => {
+                    (sessions::by_token(&self.0.store, &key.hash, key.kind, key.host).await?, Some(key))
+                }
                 Wanted::Line(id) => (sessions::by_id(&self.0.store, id).await?, None),
             };
             let Some(row) = row.filter(|row| row.state != SessionState::Ended) else { return Ok(None) };
@@ -271,5 +273,7 @@ fn about(event: Event, hash: &str, holder: &Who, by: By<'_>) -> Record {
     }
 }
 
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod tests;

@@ -104,8 +104,10 @@ impl Registry {
     pub(super) fn replace_tokens_on(&self, live: &Arc<Live>, keep: Key<'_>) {
         let mut maps = self.write();
         let held = maps.sessions.get(&live.id()).map(|entry| entry.tokens.clone()).unwrap_or_default();
-        let gone: Vec<TokenHash> =
-            held.into_iter().filter(|hash| maps.tokens.get(hash).is_some_and(|door| &*door.host == keep.host)).collect();
+        let gone: Vec<TokenHash> = held
+            .into_iter()
+            .filter(|hash| maps.tokens.get(hash).is_some_and(|door| &*door.host == keep.host))
+            .collect();
         for hash in &gone {
             maps.tokens.remove(hash);
         }

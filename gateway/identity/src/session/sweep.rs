@@ -13,7 +13,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::life::Standing;
 use super::live::{Owed, line_hash};
-use super::{By, Live, SessionError, Sessions, about, may_work};
+use super::{By, Live, READINGS, SessionError, Sessions, about, may_work};
 
 /// Watchers are woken this long after a deadline at most.
 const TICK: Duration = Duration::from_millis(200);
@@ -116,16 +116,7 @@ impl Sessions {
                 self.0.registry.outdate();
                 Ok(())
             }
-            Ok(false) => {
-                let row = sessions::by_id(&self.0.store, live.id()).await?;
-                match row {
-                    Some(row) if row.state == SessionState::Active && row.last_act > live.life().last_act() => {
-                        live.life().acted_elsewhere(row.last_act);
-                    }
-                    row => self.agree(live, row.as_ref()),
-                }
-                Ok(())
-            }
+            Ok(false) => self.reread(live).await,
             Err(error) => {
                 live.owe(Owed::Lock(LockReason::Idle, since));
                 live.life().lock(since);
@@ -135,7 +126,12 @@ impl Sessions {
     }
 
     async fn write_idle(
-        &self, id: SessionId, last_act: Timestamp, since: Timestamp, hash: &str, who: &Who,
+        &self,
+        id: SessionId,
+        last_act: Timestamp,
+        since: Timestamp,
+        hash: &str,
+        who: &Who,
     ) -> Result<bool, SessionError> {
         let mut tx = self.0.store.begin().await?;
         let locked = sessions::lock_idle(&mut tx, id, last_act, since).await?;
@@ -187,7 +183,9 @@ impl Sessions {
         let hash = line_hash(row.id);
         let today = self.rules().today(now);
         let who = match authenticators::holder(&self.0.store, row.account, today).await? {
-            Some(holder) => Who::person(&holder.person, &hash, row.aal, row.methods.iter().copied(), Some(&row.station)),
+            Some(holder) => {
+                Who::person(&holder.person, &hash, row.aal, row.methods.iter().copied(), Some(&row.station))
+            }
             None => Who::system("session"),
         };
         let since = row.last_act.after(self.0.limits.lock_after());
@@ -257,10 +255,17 @@ impl Sessions {
         }
     }
 
+    /// What is read while something changes may be of before that change: it is read again.
     async fn reread(&self, live: &Arc<Live>) -> Result<(), SessionError> {
-        let row = sessions::by_id(&self.0.store, live.id()).await?;
-        self.agree(live, row.as_ref());
-        Ok(())
+        for _ in 0..READINGS {
+            let epoch = self.0.registry.epoch();
+            let row = sessions::by_id(&self.0.store, live.id()).await?;
+            if self.0.registry.epoch() == epoch {
+                self.agree(live, row.as_ref());
+                return Ok(());
+            }
+        }
+        Err(SessionError::Busy)
     }
 
     /// Makes memory follow the store, but for what memory itself has decided and still owes.
@@ -273,13 +278,10 @@ impl Sessions {
             Some(row) => match row.state {
                 SessionState::Ended => self.ended_elsewhere(live),
                 SessionState::Locked => {
-                    // A row read before an unlock of this node was remembered says nothing new.
-                    let since = row.locked_at.unwrap_or(row.last_act);
-                    if since >= live.life().last_act() && live.life().lock(since) {
-                        live.tell(SessionState::Locked);
-                    }
+                    live.life().lock(row.locked_at.unwrap_or(row.last_act));
+                    live.tell(live.state(self.now()));
                 }
-                SessionState::Active => self.unlocked_elsewhere(live, row),
+                SessionState::Active => self.active_elsewhere(live, row),
             },
         }
     }
@@ -290,7 +292,9 @@ impl Sessions {
         self.0.registry.forget(live.id());
     }
 
-    fn unlocked_elsewhere(&self, live: &Arc<Live>, row: &Session) {
+    /// A lock that was only this node's reckoning gives way to a later act; a written one to an unlock.
+    fn active_elsewhere(&self, live: &Arc<Live>, row: &Session) {
+        live.life().acted_elsewhere(row.last_act);
         let Standing::Locked { since, written: true } = live.standing(self.now()) else { return };
         if row.last_act > since {
             self.0.registry.shut(live.id());

@@ -306,8 +306,7 @@ async fn a_session_ended_by_another_node_is_dropped_when_the_feed_says_so() {
     sessions::end(&mut tx, done.live.id(), EndReason::Killed, now).await.unwrap();
     let record = Record::new(Event::SessionEnd, Outcome::Ok);
     let _ = tx.commit(Facts::recorded(record).changed(Changed::session(done.live.id()))).await.unwrap();
-    let change =
-        store::Change::One { seq: 1, kind: store::ChangeKind::Session, key: done.live.id().uuid() };
+    let change = store::Change::One { seq: 1, kind: store::ChangeKind::Session, key: done.live.id().uuid() };
     world.sessions.heard(change).await.unwrap();
     assert_eq!(done.live.state(now), SessionState::Ended);
     assert!(found(&world, &done.token, TokenKind::PortalSession, PORTAL).await.is_none());

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use audit::{Journal, NodeKey, Options};
 use model::{
-    AccountId, Clock, Edge, FetchMetadata, Limits, MasterKey, NodeId, RequestId, Secret, StaffNo, Timestamp, Token, Zone,
+    AccountId, Clock, Edge, FetchMetadata, Limits, MasterKey, NodeId, RequestId, Secret, StaffNo, Timestamp, Token,
+    Zone,
 };
 use store::people::{self, Affiliation, PersonFacts};
 use store::{Facts, Pump, Store};
@@ -205,7 +206,8 @@ impl World {
         let mark = audit::Record::new(audit::Event::AuditRead, audit::Outcome::Ok);
         tx.commit(Facts::recorded(mark)).await.unwrap().journaled().await.unwrap();
         let mut lines = Vec::new();
-        let mut files: Vec<_> = std::fs::read_dir(self.folder.path().join("journal")).unwrap().map(|f| f.unwrap().path()).collect();
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.folder.path().join("journal")).unwrap().map(|f| f.unwrap().path()).collect();
         files.sort();
         for file in files {
             let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -161,10 +161,7 @@ fn req_c07_a_lock_of_thirty_minutes_ends_the_session_though_nobody_wrote_the_loc
     let begun = Timestamp::from_seconds(0);
     let life = Life::new(begun, begun.after(LIMITS.absolute), begun);
     assert_eq!(life.standing(&limits, Timestamp::from_seconds(2099)).state(), SessionState::Locked);
-    assert_eq!(
-        life.standing(&limits, Timestamp::from_seconds(2100)),
-        Standing::Over(EndReason::LockedTooLong)
-    );
+    assert_eq!(life.standing(&limits, Timestamp::from_seconds(2100)), Standing::Over(EndReason::LockedTooLong));
 }
 
 #[test]

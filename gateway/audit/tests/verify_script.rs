@@ -1,0 +1,106 @@
+//! The script that knows nothing but docs/journal.md comes to the same verdicts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use audit::{Event, Journal, NodeKey, Options, Outcome, Record};
+use model::{Clock, MasterKey, NodeId};
+use tempfile::TempDir;
+
+struct Written {
+    folder: TempDir,
+}
+
+impl Written {
+    fn new() -> Self {
+        let written = Self { folder: tempfile::tempdir().unwrap() };
+        let mut options = Options::new(
+            written.journal(),
+            written.folder.path().join("elsewhere"),
+            NodeId::try_from("n1".to_owned()).unwrap(),
+        );
+        options.segment_bytes = 4_000;
+        let master = MasterKey::generate().unwrap();
+        for run in 0..2 {
+            let key = NodeKey::load_or_create(&written.folder.path().join("journal.key"), &master).unwrap();
+            let journal = Journal::open(options.clone(), key, Clock::system()).unwrap();
+            for n in 0..25 {
+                journal.append(&Record::new(Event::LoginOk, Outcome::Ok).detail("名前", &format!("佐藤 {n}"))).unwrap();
+            }
+            journal.close().unwrap();
+            drop(journal);
+            if run == 0 {
+                written.tear();
+            }
+        }
+        written
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    /// A power cut in the middle of the last line.
+    fn tear(&self) {
+        let path = self.newest();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"v\":1,\"t\":\"2026");
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn newest(&self) -> PathBuf {
+        let names = fs::read_dir(self.journal()).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|ext| ext == "jsonl")).max().unwrap()
+    }
+
+    fn script(&self) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tools/verify_journal.py");
+        Command::new("python3")
+            .arg(script)
+            .arg(self.journal())
+            .arg(self.folder.path().join("journal.pub"))
+            .arg(self.folder.path().join("elsewhere/n1.checkpoints"))
+            .output()
+            .expect("python3 with the package cryptography is a precondition of the tests")
+    }
+
+    fn says(&self, words: &str) {
+        let output = self.script();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn the_script_accepts_the_journal_with_its_torn_line() {
+    let output = Written::new().script();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("signed up to record"), "{said}");
+}
+
+#[test]
+fn the_script_finds_a_flip_a_deletion_a_cut_and_a_forged_note() {
+    let written = Written::new();
+    let path = written.journal().join("segment-00000002.jsonl");
+    let whole = fs::read_to_string(&path).unwrap();
+
+    fs::write(&path, whole.replacen("佐藤", "佐籐", 1)).unwrap();
+    written.says("a line was changed");
+
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    fs::write(&path, [&lines[..3], &lines[4..]].concat().concat()).unwrap();
+    written.says("does not follow");
+    fs::write(&path, &whole).unwrap();
+
+    let last = fs::read_to_string(written.newest()).unwrap();
+    let cut = last.trim_end().rfind('\n').unwrap() + 1;
+    fs::write(written.newest(), &last[..cut]).unwrap();
+    written.says("cut tail or rollback");
+    fs::write(written.newest(), last).unwrap();
+
+    let notes = written.folder.path().join("elsewhere/n1.checkpoints");
+    let text = fs::read_to_string(&notes).unwrap();
+    fs::write(&notes, text.replacen("state open", "state closed", 1)).unwrap();
+    written.says("InvalidSignature");
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Verifies a journal from docs/journal.md alone: verify_journal.py DIRECTORY journal.pub [CHECKPOINTS]"""
+import base64, glob, hashlib, json, os, re, sys
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+sha = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
+
+def root(leaves):  # RFC 6962 2.1
+    if len(leaves) < 2:
+        return sha(b"\0", leaves[0]) if leaves else sha()
+    k = 1 << (len(leaves) - 1).bit_length() - 1
+    return sha(b"\1", root(leaves[:k]), root(leaves[k:]))
+
+def journal(directory):
+    seq, prev, torn, signed = 0, "0" * 64, {}, {}
+    for name in sorted(glob.glob(os.path.join(directory, "segment-*.jsonl"))):
+        number, data, at, leaves = int(name[-14:-6]), open(name, "rb").read(), 0, []
+        for line in data.splitlines(keepends=True):
+            body, _, seal = line.rpartition(b',"hash":"')
+            if hashlib.sha256(body).hexdigest().encode() + b'"}\n' != seal:
+                torn[number] = data[at:]  # fine only if the next segment says so, or at the very end
+                break
+            record, at = json.loads(line), at + len(line)
+            if (record["seq"], record["prev"]) != (seq + 1, prev):
+                sys.exit(f"{name}: byte {at - len(line)}: record {record['seq']} does not follow {seq}")
+            for told in record["detail"].get("torn", []) if record["event"] == "journal.recover" else []:
+                if hashlib.sha256(torn.pop(told["segment"], b"")).hexdigest() != told["sha256"]:
+                    sys.exit(f"segment {told['segment']}: its end is not what the journal found")
+            seq, prev = record["seq"], record["hash"]
+            leaves.append(bytes.fromhex(prev))
+            signed[seq] = (prev, number, leaves, len(leaves))
+    for number, end in torn.items():
+        if number != max([*torn, number]) or signed and number < signed[seq][1] or end.endswith(b"\n") and b"\0" not in end:
+            sys.exit(f"segment {number}: a line was changed: {end[:80]!r}")
+        print(f"segment {number}: {len(end)} bytes of an unfinished write")
+    return seq, signed
+
+def checkpoints(path, key, seq, signed):
+    proven = 0
+    for text, name, blob in re.findall("(sekimori.journal/.*?\n)\n\u2014 (\\S+) (\\S+)\n", open(path).read(), re.S):
+        key.verify(base64.b64decode(blob)[4:], text.encode())
+        _, size, tree, chain, segment, *_ = text.split("\n")
+        proven = int(size)
+        if proven > seq:
+            sys.exit(f"{path}: record {proven} was signed, the journal ends at {seq}: cut tail or rollback")
+        hash_, number, leaves, count = signed[proven]
+        if (chain, segment) != (f"chain {hash_}", f"segment {number} {count}") or base64.b64decode(tree) != root(leaves[:count]):
+            sys.exit(f"{path}: record {proven} is not the one that was signed")
+    return proven
+
+seq, signed = journal(sys.argv[1])
+key = load_pem_public_key(open(sys.argv[2], "rb").read())
+for path in [os.path.join(sys.argv[1], "checkpoints"), *sys.argv[3:]]:
+    print(f"{path}: signed up to record {checkpoints(path, key, seq, signed)} of {seq}")
