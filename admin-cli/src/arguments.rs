@@ -195,7 +195,7 @@ pub(crate) enum AuditCommand {
 pub(crate) struct Verify {
     /// The journal directory.
     pub(crate) directory: PathBuf,
-    /// The public key; `journal.pub` in the directory when left out.
+    /// The public key; `journal.pub` in the directory or beside it when left out.
     #[arg(long)]
     pub(crate) key: Option<PathBuf>,
     /// A checkpoint file kept elsewhere: finds a cut tail and a rollback.

@@ -6,7 +6,7 @@ mod policy_test;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use audit::PublicKey;
 use config::{Report, Snapshot};
@@ -62,11 +62,7 @@ pub(crate) fn key(command: KeyCommand) -> Result<Answer, Failure> {
 /// `audit verify`: files and the public key alone.
 pub(crate) fn verify(arguments: &Verify) -> Result<Answer, Failure> {
     let failed = |error: audit::JournalError| Failure::local(error.to_string());
-    let key_file = arguments.key.clone().unwrap_or_else(|| arguments.directory.join("journal.pub"));
-    if fs::metadata(&key_file).is_err() {
-        return Err(Failure::local(format!("{}: no public key here; name it with --key", key_file.display())));
-    }
-    let key = PublicKey::read(&key_file).map_err(failed)?;
+    let key = PublicKey::read(&public_key(arguments)?).map_err(failed)?;
     let report = audit::verify(&arguments.directory, &key, arguments.checkpoint.as_deref()).map_err(failed)?;
     let findings: Vec<Value> = report
         .findings
@@ -87,8 +83,25 @@ pub(crate) fn verify(arguments: &Verify) -> Result<Answer, Failure> {
         "segments": report.segments,
         "last seq": report.last_seq,
         "proven to": report.proven_to,
-        "summary": report.to_string(),
         "findings": findings,
     });
-    Ok(if report.is_sound() { Answer::good(value) } else { Answer::bad(value) })
+    let answer = if report.is_sound() { Answer::good(value) } else { Answer::bad(value) };
+    Ok(answer.in_lines(report.to_string().lines().map(str::to_owned).collect()))
+}
+
+/// The key that was named, or the one that the gateway left beside its store: in a small site the folder
+/// that also holds the journal.
+fn public_key(arguments: &Verify) -> Result<PathBuf, Failure> {
+    if let Some(key) = &arguments.key {
+        return Ok(key.clone());
+    }
+    let journal = fs::canonicalize(&arguments.directory)
+        .map_err(|error| Failure::local(format!("{}: {error}", arguments.directory.display())))?;
+    let near = [Some(journal.as_path()), journal.parent()];
+    near.into_iter().flatten().map(|folder| folder.join("journal.pub")).find(|key| key.exists()).ok_or_else(|| {
+        let place = arguments.directory.display();
+        Failure::local(format!(
+            "no journal.pub in {place} or beside it: name it with --key (the store's folder has it)"
+        ))
+    })
 }

@@ -9,24 +9,33 @@ use crate::arguments::Format;
 /// What a command found out.
 pub(crate) struct Answer {
     value: Value,
+    /// What people read in place of the value laid out as a table.
+    lines: Option<Vec<String>>,
     good: bool,
 }
 
 impl Answer {
     /// All went well.
     pub(crate) fn good(value: Value) -> Self {
-        Self { value, good: true }
+        Self { value, lines: None, good: true }
     }
 
     /// The command ran, and what it found is bad (a broken journal, a denied request): exit code 1.
     pub(crate) fn bad(value: Value) -> Self {
-        Self { value, good: false }
+        Self { value, lines: None, good: false }
+    }
+
+    /// These lines instead of a table; `--output json` still has the value.
+    pub(crate) fn in_lines(self, lines: Vec<String>) -> Self {
+        Self { lines: Some(lines), ..self }
     }
 
     pub(crate) fn print(&self, format: Format) -> ExitCode {
-        let text = match format {
-            Format::Json => format!("{}\n", self.value),
-            Format::Table => table(&self.value),
+        let text = match (format, &self.lines) {
+            (Format::Json, _) => format!("{}\n", self.value),
+            (Format::Table, None) => table(&self.value),
+            (Format::Table, Some(lines)) if lines.is_empty() => NOTHING.to_owned(),
+            (Format::Table, Some(lines)) => lines.iter().map(|line| shown(line) + "\n").collect(),
         };
         if io::stdout().write_all(text.as_bytes()).is_err() || !self.good {
             return ExitCode::from(1);
@@ -34,6 +43,8 @@ impl Answer {
         ExitCode::SUCCESS
     }
 }
+
+const NOTHING: &str = "(none)\n";
 
 /// Why a command did not run. Exit codes: 2 usage or this host, 3 the server refused, 4 not reached.
 #[derive(Debug)]
@@ -75,7 +86,7 @@ fn table(value: &Value) -> String {
             Some((name, rows)) => format!("{}{}", beside(fields, name), table(rows)),
             None => pairs(fields),
         },
-        Value::Array(items) if items.is_empty() => "(none)\n".to_owned(),
+        Value::Array(items) if items.is_empty() => NOTHING.to_owned(),
         Value::Array(items) if is_rows(value) => rows(items),
         Value::Array(items) => items.iter().map(|item| cell(item) + "\n").collect(),
         other => cell(other) + "\n",
@@ -123,7 +134,7 @@ fn plain() -> Table {
     table
 }
 
-/// One line of text; what a terminal could take for a command is shown, not sent.
+/// A value on one line.
 fn cell(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -134,6 +145,11 @@ fn cell(value: &Value) -> String {
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
+    shown(&text)
+}
+
+/// What a terminal could take for a command is shown, not sent.
+pub(crate) fn shown(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -11,7 +11,7 @@ use crate::arguments::{
     Search, SessionCommand,
 };
 use crate::client::Client;
-use crate::output::{Answer, Failure};
+use crate::output::{Answer, Failure, shown};
 
 /// The commands that ask the admin API.
 pub(crate) async fn run(command: Command, arguments: &ClientArguments) -> Result<Answer, Failure> {
@@ -81,43 +81,52 @@ async fn policy_test(client: &Client, test: PolicyTest) -> Result<Answer, Failur
 async fn audit(client: &Client, command: AuditCommand) -> Result<Answer, Failure> {
     match command {
         AuditCommand::Tail { lines, follow: false } => {
-            let answer = client.call(Method::GET, &format!("audit/tail?limit={lines}"), None).await?;
-            Ok(Answer::good(told(&answer)))
+            client.call(Method::GET, &format!("audit/tail?limit={lines}"), None).await.map(told)
         }
         AuditCommand::Tail { lines, follow: true } => follow(client, lines).await,
         AuditCommand::Show { seq } => {
             client.call(Method::GET, &format!("audit/records/{seq}"), None).await.map(Answer::good)
         }
-        AuditCommand::Search(search) => {
-            let answer = client.call(Method::GET, &search_path(search), None).await?;
-            Ok(Answer::good(told(&answer)))
-        }
+        AuditCommand::Search(search) => find(client, search).await.map(told),
         AuditCommand::Verify(_) => Err(Failure::local("verify reads files on this host")),
     }
 }
 
-fn search_path(search: Search) -> String {
-    let query = query(&[
+/// All pages of an answer, up to the limit.
+async fn find(client: &Client, search: Search) -> Result<Value, Failure> {
+    let mut wanted = search.limit as usize;
+    let fields = query(&[
         ("event", search.event),
         ("staff_no", search.staff_no),
         ("patient", search.patient),
-        ("from", search.from),
+        ("since", search.from),
         ("until", search.until),
-        ("limit", Some(search.limit.to_string())),
     ]);
-    format!("audit/search{query}")
+    let start = if fields.is_empty() { "?".to_owned() } else { format!("{fields}&") };
+    let (mut all, mut before) = (Vec::new(), String::new());
+    loop {
+        let mut page = client.call(Method::GET, &format!("audit/search{start}limit={wanted}{before}"), None).await?;
+        let next = page.get("next").and_then(Value::as_u64);
+        if let Some(Value::Array(records)) = page.get_mut("records").map(Value::take) {
+            wanted = wanted.saturating_sub(records.len());
+            all.extend(records);
+        }
+        match next {
+            Some(next) if wanted > 0 => before = format!("&before={next}"),
+            next => return Ok(json!({ "records": all, "next": next })),
+        }
+    }
 }
 
 async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
     let mut path = format!("audit/tail?limit={lines}");
     loop {
         let answer = client.call(Method::GET, &path, None).await?;
-        let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        for record in records {
-            let shown = format!("{}\n", line(record));
-            io::stdout().write_all(shown.as_bytes()).map_err(|error| Failure::local(error.to_string()))?;
+        for found in records(&answer) {
+            let text = format!("{}\n", shown(&line(found)));
+            io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::local(error.to_string()))?;
         }
-        if let Some(seq) = records.last().and_then(|record| record.get("seq")).and_then(Value::as_u64) {
+        if let Some(seq) = records(&answer).last().and_then(|record| record.get("seq")).and_then(Value::as_u64) {
             path = format!("audit/tail?after={seq}&limit=1000");
         }
         // The server is asked once a second: each asking is itself on record.
@@ -125,14 +134,22 @@ async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
     }
 }
 
-/// Records as people read them; `--output json` and `show` have them whole.
-fn told(answer: &Value) -> Value {
-    let records = answer.get("records").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    Value::from(records.iter().map(line).collect::<Vec<_>>())
+/// Records one a line; `--output json` and `show` have them whole.
+fn told(answer: Value) -> Answer {
+    let mut lines: Vec<String> = records(&answer).iter().map(line).collect();
+    if let Some(next) = answer.get("next").and_then(Value::as_u64) {
+        lines.push(format!("there is more before #{next}: ask with a higher --limit or a shorter time"));
+    }
+    Answer::good(answer).in_lines(lines)
 }
 
-/// `#12 2026-11-21T05:05:00Z request.deny denied 000123 山﨑 美咲 | GET chart /admin | no-role`
-fn line(record: &Value) -> String {
+fn records(answer: &Value) -> &[Value] {
+    answer.get("records").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// `#12 2026-11-21T05:05:00Z request.deny denied | 000123 山﨑 美咲 | GET chart /admin 403 | no-role`
+fn line(found: &Value) -> String {
+    let record = found.get("record").unwrap_or(&Value::Null);
     let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let seq = record.get("seq").map_or_else(String::new, Value::to_string);
     let second = text("/t").split('.').next().unwrap_or_default();
@@ -153,7 +170,13 @@ fn line(record: &Value) -> String {
     ]);
     let why = joined(&[text("/why/reason"), text("/why/rule"), text("/why/purpose")]);
     let head = format!("#{seq} {second}Z {} {}", text("/event"), text("/outcome"));
-    [head, who, what, why].iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" | ")
+    let altered = if found.get("intact") == Some(&Value::Bool(false)) { "ALTERED: run audit verify" } else { "" };
+    [head.as_str(), &who, &what, &why, altered]
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" | ")
 }
 
 fn query(fields: &[(&str, Option<String>)]) -> String {

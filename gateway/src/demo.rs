@@ -18,8 +18,9 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::failure::Failure;
 use crate::parts::Parts;
-use crate::run::{self, Beside, Failure, Form, stopped};
+use crate::run::{self, Beside, Form, stopped};
 
 /// What the registrars of the demo may do; in a real site each is granted by itself.
 const REGISTRAR_ROLES: [&str; 3] = ["registrar", "auditor", "sysadmin"];
@@ -31,19 +32,6 @@ pub(crate) struct Place {
     pub(crate) var: PathBuf,
     pub(crate) https: u16,
     pub(crate) http: u16,
-}
-
-/// Why there is no demo.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DemoError {
-    #[error(transparent)]
-    Hospital(#[from] hospital::HospitalError),
-    #[error(transparent)]
-    Certificates(#[from] certificates::CertificateError),
-    #[error("{}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Key(#[from] model::KeyError),
 }
 
 /// Makes the folder, starts the ward chart and the gateway in front of it, and tells what to do.
@@ -71,10 +59,10 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
 }
 
 /// The folder with everything a site has: configuration, policy, certificates, master key, `cli.toml`.
-fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), DemoError> {
+fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
-        move |source| DemoError::Write { path, source }
+        move |source| Failure::Write { path, source }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(var).map_err(failed(var))?;
     let hosts = [format!("auth.{DOMAIN}"), format!("chart.{DOMAIN}")];

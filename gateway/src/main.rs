@@ -3,6 +3,7 @@
 
 mod demo;
 mod doors;
+mod failure;
 mod parts;
 mod run;
 
@@ -10,8 +11,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use run::Failure;
 
 /// The front door of a hospital's information systems.
 #[derive(Parser)]

@@ -14,7 +14,7 @@ use proxy::Proxy;
 use store::Store;
 
 use crate::doors;
-use crate::run::Failure;
+use crate::failure::Failure;
 
 /// Everything that serves.
 pub(crate) struct Parts {

@@ -3,61 +3,22 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Event, Outcome, Record, What, Who, Why};
-use config::{Report, Snapshot};
+use config::Snapshot;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::failure::Failure;
 use crate::parts::Parts;
 
 /// How long requests in flight may take to finish after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(20);
-
-/// Why the gateway did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("{0}")]
-    Config(#[from] Report),
-    #[error(transparent)]
-    MasterKey(#[from] config::MasterKeyError),
-    #[error(transparent)]
-    Journal(#[from] audit::JournalError),
-    #[error(transparent)]
-    Store(#[from] store::StoreError),
-    #[error(transparent)]
-    Login(#[from] identity::LoginError),
-    #[error(transparent)]
-    Enrolment(#[from] identity::EnrolmentError),
-    #[error(transparent)]
-    Session(#[from] identity::SessionError),
-    #[error(transparent)]
-    Assertion(#[from] identity::AssertionError),
-    #[error(transparent)]
-    Portal(#[from] portal::MessagesError),
-    #[error(transparent)]
-    Proxy(#[from] proxy::PlaneError),
-    #[error(transparent)]
-    Demo(#[from] crate::demo::DemoError),
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
-    #[error("cannot start: {0}")]
-    System(#[from] io::Error),
-}
-
-impl Failure {
-    /// Says it on standard error. Exit codes: 2 for a configuration to mend, 1 for all else.
-    pub(crate) fn report(&self) -> ExitCode {
-        tracing::error!("{self}");
-        ExitCode::from(if matches!(self, Self::Config(_) | Self::MasterKey(_)) { 2 } else { 1 })
-    }
-}
 
 /// `sekimori serve`.
 pub(crate) fn serve(file: &Path) -> Result<(), Failure> {

@@ -8,7 +8,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from hospital import DOMAIN, Hospital  # noqa: E402
-from upstream import Upstream  # noqa: E402
+from raw import Door  # noqa: E402
+from upstream import Request, Upstream  # noqa: E402
 
 PHYSICIAN, NURSE, CLERK, RADIOGRAPHER = "000102", "000123", "000302", "000212"
 
@@ -24,9 +25,9 @@ def recorder():
 def seen(recorder):
     """The recorder, empty, with its plain answer."""
     recorder.requests.clear()
-    recorder.answer = Upstream.plain
+    recorder.answer, recorder.receive = Upstream.plain, Request.take_body
     yield recorder
-    recorder.answer = Upstream.plain
+    recorder.answer, recorder.receive = Upstream.plain, Request.take_body
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,15 @@ def hospital(tmp_path_factory, recorder):
     """A hospital whose desk is open, with the recorder behind the door. Its sessions lock after 15 minutes."""
     made = Hospital(tmp_path_factory.mktemp("hospital"), {"recorder": recorder.port},
                     {"session": {"lock_after": '"15m"'}})
+    made.prepare().start().open_desk()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def ward(tmp_path_factory, recorder):
+    """A hospital with the demo's own limits (5 min, 30 min, 12 h), whose clock is ours to move."""
+    made = Hospital(tmp_path_factory.mktemp("ward"), {"recorder": recorder.port}, clock=True)
     made.prepare().start().open_desk()
     yield made
     made.stop()
@@ -59,6 +69,14 @@ def nurse(hospital, staff):
     person.web = hospital.web()
     person.login(f"https://recorder.{DOMAIN}:{hospital.https}/")
     return person
+
+
+@pytest.fixture()
+def door(hospital, nurse, seen):
+    """The nurse's raw requests to the recorder. Whatever reaches it has exactly one word of ours on who asks."""
+    seen.requests.clear()
+    yield Door(hospital, "recorder", nurse.cookie("recorder"))
+    assert all(len(request.all("sekimori-assertion")) == 1 for request in seen.requests)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from passkey import Passkey
+from totp import Totp
 from web import NAVIGATION, Web
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -44,10 +45,12 @@ def wait_until(condition, what, seconds=10):
 
 
 class Hospital:
-    """`settings` are lines that replace or extend the demo's main file; `upstreams` give apps their ports."""
+    """`settings` are lines that replace or extend the demo's main file; `upstreams` give apps their ports.
+    With `clock`, the gateway's wall clock is ours to move (`forward`)."""
 
-    def __init__(self, folder, upstreams=None, settings=None):
+    def __init__(self, folder, upstreams=None, settings=None, clock=False):
         self.folder = pathlib.Path(folder)
+        self.environment, self.ahead = ENVIRONMENT, 0
         self.https, self.http = free_port(), free_port()
         self.process = None
         self.upstreams = upstreams or {}
@@ -63,6 +66,8 @@ class Hospital:
         self.journal = var / "journal"
         self.checkpoints = var / "checkpoints"
         self.officer = None
+        if clock:
+            self._own_clock(var / "clock")
 
     def _apps(self):
         hosts = []
@@ -98,6 +103,27 @@ class Hospital:
                 text += f"\n[{table}]\n{lines}\n"
         return text
 
+    # The clock
+
+    def _own_clock(self, file):
+        library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        self.environment = {**ENVIRONMENT, "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(file),
+                            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+        self.clock = file
+        self.forward(0)
+
+    def forward(self, seconds):
+        """Moves the gateway's wall clock, from one request to the next."""
+        self.ahead += seconds
+        new = self.clock.with_suffix(".new")
+        new.write_text(f"+{self.ahead}\n")
+        new.replace(self.clock)
+        return self
+
+    def now(self):
+        """Seconds since the epoch by the gateway's clock."""
+        return time.time() + self.ahead
+
     # The server
 
     def prepare(self):
@@ -114,7 +140,7 @@ class Hospital:
     def start(self):
         log = open(self.folder / "sekimori.log", "ab")
         self.process = subprocess.Popen([BINARIES / "sekimori", "serve", "--config", self.file],
-                                        stdout=log, stderr=log, env=ENVIRONMENT)
+                                        stdout=log, stderr=log, env=self.environment)
         wait_until(self._answers, f"the gateway answers; its log: {self.log()[-2000:]}", 20)
         return self
 
@@ -148,7 +174,8 @@ class Hospital:
         command = [BINARIES / "sekimorictl", "--output", "json"]
         if client:
             command += ["--client", self.folder / "var" / "cli.toml"]
-        ran = subprocess.run([*command, *arguments], capture_output=True, text=True, env=ENVIRONMENT, timeout=60)
+        ran = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60,
+                             env=self.environment if not client else ENVIRONMENT)
         assert ran.returncode == expect, f"{arguments}: {ran.returncode}: {ran.stdout}{ran.stderr}"
         text = ran.stdout.strip() or ran.stderr.strip()
         return json.loads(text) if text else None
@@ -159,18 +186,26 @@ class Hospital:
     def open_desk(self):
         """The first registrar enrols, logs in, and imports the HR file."""
         self.officer = Staff(self, "900001").enrol(self.officer_code)
-        self.officer.login()
         self.refresh_cli()
         self.ctl("hr", "import", str(DEMO / "hr.csv"))
         return self
 
     def refresh_cli(self):
+        """The registrar proves himself anew; changes want that within five minutes."""
+        self.officer.web = self.web()
+        self.officer.login()
         self.ctl("login", "--code", self.officer.cli_code())
+        self.proved = self.now()
 
-    def hire(self, staff_no):
-        """A person of the HR file with a passkey, not yet logged in."""
-        issued = self.ctl("enrolment", "issue", staff_no, "--evidence", "staff card")
-        return Staff(self, staff_no).enrol(issued["code"])
+    def issue(self, staff_no):
+        """An enrolment code from the desk."""
+        if self.now() - self.proved > 240:
+            self.refresh_cli()
+        return self.ctl("enrolment", "issue", staff_no, "--evidence", "staff card")["code"]
+
+    def hire(self, staff_no, password=None):
+        """A person of the HR file with a passkey (and a password with codes), not yet logged in."""
+        return Staff(self, staff_no).enrol(self.issue(staff_no), password)
 
     def records(self, event=None):
         """The journal's records, from its files."""
@@ -190,27 +225,72 @@ class Staff:
         self.hospital, self.staff_no = hospital, staff_no
         self.web = hospital.web()
         self.passkey = Passkey(hospital.origin())
-        self.password = None
+        self.password = self.totp = None
 
-    def enrol(self, code):
-        portal = self.hospital.origin()
-        page = self.web.open(f"{portal}/enrol")
-        page = self.web.submit(page, page.form("/enrol/start"), {"staff_no": self.staff_no, "code": code})
-        page = self.web.open(page.link("by=passkey"))
+    def begin(self, code):
+        """Redeems an enrolment code; the page that asks whether it is this person."""
+        page = self.web.open(f"{self.hospital.origin()}/enrol")
+        return self.web.submit(page, page.form("/enrol/start"), {"staff_no": self.staff_no, "code": code})
+
+    def enrol(self, code, password=None):
+        page = self.web.open(self.begin(code).link("by=passkey"))
         answer = self.passkey.register(options(page))
         page = self.web.submit(page, page.form("/enrol/passkey"), {"credential": json.dumps(answer)})
+        if password:
+            return self._enrol_secrets(page, password)
         page = self.web.submit(page, page.form("/enrol/finish"))
         assert page.status == 200, (page.status, page.text)
         return self
 
+    def enrol_password(self, code, password):
+        """Enrols without a passkey."""
+        return self._enrol_secrets(self.web.open(self.begin(code).link("by=passkey")), password)
+
+    def _enrol_secrets(self, page, password):
+        page = self.web.open(page.link("by=password"))
+        page = self.web.submit(page, page.form("/enrol/password"), {"secret": password, "again": password})
+        self.password, self.totp = password, Totp(re.search(r'class="seed">([^<]+)<', page.text)[1])
+        page = self.web.submit(page, page.form("/enrol/totp"), {"secret": self.code()})
+        assert page.status == 200 and not page.forms, (page.status, page.text)
+        return self
+
+    def code(self):
+        """What the verification code app shows now. Each is good once: move the clock for the next."""
+        return self.totp.at(self.hospital.now())
+
+    def go(self, url=None):
+        """Goes to `url` (or the portal's login) and says who it is; the page that asks for the passkey."""
+        page = self.web.open(url or self.hospital.origin() + "/login")
+        return self.web.submit(page, page.form("/login/name"), {"name": self.staff_no})
+
     def login(self, url=None):
         """Goes to `url` (or the launcher) and logs in on the way; the page it ends on."""
-        page = self.web.open(url or self.hospital.origin() + "/login")
-        page = self.web.submit(page, page.form("/login/name"), {"name": self.staff_no})
+        return self.onward(self.touch(self.go(url), "/login/passkey"))
+
+    def login_by_password(self, url=None):
+        page = self.web.open(self.go(url).link("by=password"))
+        page = self.web.submit(page, page.form("/login/password"), {"secret": self.password})
+        return self.onward(self.web.submit(page, page.form("/login/totp"), {"secret": self.code()}))
+
+    def unlock(self, page):
+        """From the lock page to where it leads."""
+        return self.onward(self.touch(page, "/unlock/passkey"))
+
+    def unlock_by_password(self, page):
+        page = self.web.open(page.link("by=password"))
+        return self.onward(self.web.submit(page, page.form("/unlock/password"), {"secret": self.password}))
+
+    def touch(self, page, action):
+        """Answers the page's question to the passkey."""
         answer = self.passkey.sign(options(page))
-        page = self.web.submit(page, page.form("/login/passkey"), {"credential": json.dumps(answer)})
+        page = self.web.submit(page, page.form(action), {"credential": json.dumps(answer)})
         assert page.status == 200, (page.status, page.text)
-        return self.onward(page)
+        return page
+
+    def press(self, button, page=None):
+        """Presses the button of our pages whose form goes there: `/lock`, `/logout`."""
+        page = page or self.web.open(self.hospital.origin() + "/")
+        return self.web.submit(page, page.form(button))
 
     def onward(self, page):
         """What the portal's last page leads to by itself: the app's page, or the launcher."""

@@ -5,11 +5,13 @@ import threading
 
 
 class Upstream:
-    """A threaded HTTP/1.1 server on 127.0.0.1. `answer(request, connection)` may be replaced."""
+    """A threaded HTTP/1.1 server on 127.0.0.1. `answer(request, connection)` may be replaced, and
+    `receive(request, reader)`, which takes the body in before the request counts as seen."""
 
     def __init__(self, answer=None, port=0):
         self.requests = []
         self.answer = answer or self.plain
+        self.receive = Request.take_body
         self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port = self._listener.getsockname()[1]
@@ -25,6 +27,10 @@ class Upstream:
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self.requests), seconds), \
                 f"not seen at the upstream within {seconds} s; seen: {[r.line for r in self.requests]}"
+
+    def connections(self):
+        """How many connections are open."""
+        return len(self._open)
 
     def close(self):
         self._listener.close()
@@ -48,6 +54,8 @@ class Upstream:
         reader = connection.makefile("rb")
         try:
             while (request := Request.read(reader)) is not None:
+                request.client = connection.getpeername()
+                self.receive(request, reader)
                 with self._changed:
                     self.requests.append(request)
                     self._changed.notify_all()
@@ -61,10 +69,12 @@ class Upstream:
 
 
 class Request:
-    """One request as it came: `head` are its bytes up to the blank line, `body` what followed, unframed."""
+    """One request as it came: `head` are its bytes up to the blank line, `body` what followed, unframed.
+    `client` tells one connection from another."""
 
-    def __init__(self, head: bytes, body: bytes):
-        self.head, self.body = head, body
+    def __init__(self, head: bytes):
+        self.head, self.body, self.trailers = head, b"", []
+        self.client = None
         lines = head.decode("latin-1").split("\r\n")
         self.line = lines[0]
         self.method, self.target, self.version = (self.line.split(" ") + ["", ""])[:3]
@@ -84,13 +94,14 @@ class Request:
             if not line:
                 return None
             head += line
-        request = cls(head, b"")
-        if (request.get("transfer-encoding") or "").lower() == "chunked":
+        return cls(head)
+
+    def take_body(self, reader):
+        if (self.get("transfer-encoding") or "").lower() == "chunked":
             while size := int(reader.readline().split(b";")[0], 16):
-                request.body += reader.read(size)
+                self.body += reader.read(size)
                 reader.readline()
-            while reader.readline().strip():
-                pass
+            while line := reader.readline().strip():
+                self.trailers.append(line.decode("latin-1"))
         else:
-            request.body = reader.read(int(request.get("content-length") or 0))
-        return request
+            self.body = reader.read(int(self.get("content-length") or 0))

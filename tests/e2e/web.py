@@ -72,9 +72,10 @@ class Web:
     """One browser profile. Every host name resolves to 127.0.0.1."""
 
     def __init__(self, ca_file, port):
-        self.port = port
+        self.ca_file, self.port = ca_file, port
         self.tls = ssl.create_default_context(cafile=ca_file)
         self.cookies = {}
+        self.set_cookies = []  # every line it was ever sent
 
     def open(self, url, **more):
         """A navigation by a human."""
@@ -114,6 +115,7 @@ class Web:
         finally:
             connection.close()
         for line in answer.all("set-cookie"):
+            self.set_cookies.append(line)
             self._keep(jar, line)
         if follow and answer.status in (301, 302, 303, 307, 308) and answer.header("location"):
             assert hops, f"redirect loop at {url}"

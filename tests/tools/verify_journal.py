@@ -19,6 +19,8 @@ def journal(directory):
             body, _, seal = line.rpartition(b',"hash":"')
             if hashlib.sha256(body).hexdigest().encode() + b'"}\n' != seal:
                 torn[number] = data[at:]  # fine only if the next segment says so, or at the very end
+                if data.endswith(b"\n") and b"\0" not in torn[number]:
+                    sys.exit(f"{name}: byte {at}: a line was changed or added: {line[:60]!r}")
                 break
             record, at = json.loads(line), at + len(line)
             if (record["seq"], record["prev"]) != (seq + 1, prev):
@@ -30,8 +32,8 @@ def journal(directory):
             leaves.append(bytes.fromhex(prev))
             signed[seq] = (prev, number, leaves, len(leaves))
     for number, end in torn.items():
-        if number != max([*torn, number]) or signed and number < signed[seq][1] or end.endswith(b"\n") and b"\0" not in end:
-            sys.exit(f"segment {number}: a line was changed: {end[:80]!r}")
+        if seq and number < signed[seq][1]:
+            sys.exit(f"segment {number}: {len(end)} bytes at its end that the journal doesn't tell of")
         print(f"segment {number}: {len(end)} bytes of an unfinished write")
     return seq, signed
 

@@ -136,7 +136,8 @@ pub(crate) struct House {
     pub(crate) enrolment: Enrolment,
     pub(crate) store: Store,
     pub(crate) journal: Journal,
-    folder: TempDir,
+    /// Gone with the house.
+    _folder: TempDir,
 }
 
 /// A data plane that permits what is called `/open`.
@@ -179,7 +180,7 @@ impl House {
             clock: clock.clone(),
         })
         .unwrap();
-        let house = Self { portal, current, clock, sessions, enrolment, store, journal, folder };
+        let house = Self { portal, current, clock, sessions, enrolment, store, journal, _folder: folder };
         house.people().await;
         house
     }
@@ -283,10 +284,6 @@ impl House {
     pub(crate) fn records(&self, event: &str) -> Vec<Line> {
         let lines = read::tail(self.journal.directory(), None, 1_000).unwrap();
         lines.into_iter().filter(|line| line.record["event"] == event).collect()
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }
 

@@ -48,7 +48,6 @@ statements! {
     INSERT_TOKEN = "INSERT INTO session_token (hash, session, kind, host, created_at) VALUES ($1, $2, $3, $4, $5)";
     DELETE_TOKENS = "DELETE FROM session_token WHERE session = $1";
     DELETE_TOKENS_OF = "DELETE FROM session_token WHERE session = $1 AND kind = $2 AND host = $3 AND created_at <= $4";
-    TOKENS = "SELECT hash FROM session_token WHERE session = $1 LIMIT 4096";
     INSERT_HANDSHAKE = "INSERT INTO handshake (hash, session, host, binder, target, expires_at) \
                         VALUES ($1, $2, $3, $4, $5, $6)";
     TAKE_HANDSHAKE = "DELETE FROM handshake WHERE hash = $1 RETURNING session, host, binder, target, expires_at";
@@ -275,15 +274,6 @@ pub async fn delete_tokens_of(
     tx.run(DELETE_TOKENS_OF, args![session, token_kind(kind), host, until]).await.map(drop)
 }
 
-/// The tokens of a session.
-///
-/// # Errors
-/// [`StoreError::Engine`], [`StoreError::Corrupt`].
-pub async fn tokens<'a>(db: impl Into<Reader<'a>>, session: SessionId) -> Result<Vec<TokenHash>, StoreError> {
-    let rows = db.into().all::<HashRow>(TOKENS, args![session]).await?;
-    rows.into_iter().map(|row| hash(&row.hash, "session_token.hash")).collect()
-}
-
 /// A handshake code's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
@@ -393,11 +383,6 @@ pub(crate) fn hash(bytes: &[u8], what: &'static str) -> Result<TokenHash, StoreE
 fn methods(text: &str) -> Option<BTreeSet<Method>> {
     const ALL: [Method; 4] = [Method::Password, Method::Totp, Method::PasskeyVerified, Method::SecurityKey];
     text.split(' ').map(|amr| ALL.into_iter().find(|method| method.amr() == amr)).collect()
-}
-
-#[derive(FromRow)]
-struct HashRow {
-    hash: Vec<u8>,
 }
 
 #[derive(FromRow)]

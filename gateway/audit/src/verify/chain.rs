@@ -115,7 +115,7 @@ impl Chain {
         }
     }
 
-    pub(super) fn begin_segment(&mut self, _number: u32) {
+    pub(super) fn begin_segment(&mut self) {
         self.report.segments += 1;
         self.tree = Tree::default();
         self.clean = true;

@@ -4,6 +4,8 @@ mod chain;
 mod notes;
 mod report;
 #[cfg(test)]
+mod script_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io;
@@ -46,7 +48,7 @@ pub fn verify(directory: &Path, key: &PublicKey, checkpoints: Option<&Path>) -> 
 }
 
 fn read(chain: &mut Chain, number: u32, path: &Path) -> io::Result<()> {
-    chain.begin_segment(number);
+    chain.begin_segment();
     let mut lines = Lines::open(path)?;
     // Bad lines wait until it is known whether a good one follows in this file.
     let mut bad: Option<(Bad, u64)> = None;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{Event, Outcome, Record, Who, Why};
-use model::{Aal, Edge, EndReason, LockReason, Method, SessionId, SessionState, Timestamp, Token, TokenKind};
+use model::{Aal, Edge, EndReason, LockReason, SessionId, SessionState, Timestamp, Token, TokenKind};
 use store::authenticators;
 use store::sessions::{self, Session};
 use store::{Changed, Committed, Facts, Tx};
@@ -20,10 +20,10 @@ const USER_AGENT_BYTES: usize = 256;
 /// What a transaction did to sessions, to be done in memory once it is committed.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    records: Vec<Record>,
-    locked: Vec<(SessionId, Timestamp)>,
-    ended: Vec<SessionId>,
-    others: Vec<SessionId>,
+    pub(super) records: Vec<Record>,
+    pub(super) locked: Vec<(SessionId, Timestamp)>,
+    pub(super) ended: Vec<SessionId>,
+    pub(super) others: Vec<SessionId>,
 }
 
 impl Done {
@@ -117,7 +117,7 @@ impl Sessions {
 
     /// Locks what the account has active elsewhere. What the clock had locked or ended before is written
     /// as that, with its own moment: another login must not give it new time.
-    async fn lock_others_in(
+    pub(super) async fn lock_others_in(
         &self,
         tx: &mut Tx,
         row: &Session,
@@ -133,8 +133,11 @@ impl Sessions {
                     self.end_in(tx, other.id, reason, By::Gateway, done).await?;
                     continue;
                 }
-                // Ended in memory and owed to nobody: the store has it by now.
-                (Standing::Ended, _) => continue,
+                // Ended in memory this very moment; the reason is still on its way.
+                (Standing::Ended, _) => {
+                    self.end_in(tx, other.id, EndReason::Replaced, By::Gateway, done).await?;
+                    continue;
+                }
                 (_, Some(Owed::Lock(reason, since))) => (reason, since, By::Gateway),
                 (Standing::Locked { since, .. }, _) => (LockReason::Idle, since, By::Gateway),
                 (Standing::Active, _) => (LockReason::OtherStation, now, By::Holder(edge)),
@@ -197,7 +200,7 @@ impl Sessions {
     }
 
     /// Commits, and makes memory agree. A commit needs a record; without one nothing was done.
-    async fn commit(&self, tx: Tx, mut done: Done) -> Result<Committed, SessionError> {
+    pub(super) async fn commit(&self, tx: Tx, mut done: Done) -> Result<Committed, SessionError> {
         let changed = done.changed();
         let mut records = std::mem::take(&mut done.records).into_iter();
         let first = records.next().ok_or(SessionError::State)?;

@@ -210,7 +210,7 @@ impl Sessions {
         Ok(())
     }
 
-    async fn purge(&self, now: Timestamp) -> Result<(), SessionError> {
+    pub(super) async fn purge(&self, now: Timestamp) -> Result<(), SessionError> {
         let mut tx = self.0.store.begin().await?;
         let gone = sessions::purge(&mut tx, now, now.before(KEPT), BATCH).await?
             + interactions::purge(&mut tx, now, BATCH).await?;

@@ -425,3 +425,22 @@ async fn a_stricter_limit_reaches_living_sessions() {
     world.pass(60);
     assert_eq!(done.live.state(world.now()), SessionState::Locked);
 }
+
+#[tokio::test]
+async fn what_is_over_is_purged_and_what_is_not_stays() {
+    let (world, mut who, browser) = person().await;
+    let done = world.log_in(&mut who, &browser, None).await;
+    let binder = browser.binder.hash(TokenKind::Binder);
+    world.sessions.handshake_code(&done.live, APP, binder, &Target::root()).await.unwrap();
+    let waiting = world.interaction(&browser).await;
+    world.sessions.purge(world.now()).await.unwrap();
+    assert!(world.logins.view(&waiting, &browser.binder).await.is_ok());
+    world.sessions.end(done.live.id(), EndReason::Logout, By::Gateway).await.unwrap();
+    world.pass(29 * 24 * 3_600);
+    world.sessions.purge(world.now()).await.unwrap();
+    assert_eq!(store::interactions::count(&world.store).await.unwrap(), 0);
+    assert!(sessions::by_id(&world.store, done.live.id()).await.unwrap().is_some());
+    world.pass(2 * 24 * 3_600);
+    world.sessions.purge(world.now()).await.unwrap();
+    assert!(sessions::by_id(&world.store, done.live.id()).await.unwrap().is_none());
+}

@@ -106,7 +106,7 @@ fn moment(visit: &Guest, name: &str) -> Result<Option<Timestamp>, Refused> {
     match visit.query.field(name) {
         "" => Ok(None),
         text => OffsetDateTime::parse(text, &Rfc3339)
-            .map(|at| Some(Timestamp::from_seconds(at.unix_timestamp())))
+            .map(|at| Some(Timestamp::from_micros(at.unix_timestamp() * 1_000_000 + i64::from(at.microsecond()))))
             .map_err(|_| unfit(visit, "time", &format!("`{name}` is not an RFC 3339 time"))),
     }
 }

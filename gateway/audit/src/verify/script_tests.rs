@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use audit::{Event, Journal, NodeKey, Options, Outcome, Record};
+use crate::{Event, Journal, NodeKey, Options, Outcome, Record};
 use model::{Clock, MasterKey, NodeId};
 use tempfile::TempDir;
 
@@ -82,7 +82,7 @@ fn the_script_accepts_the_journal_with_its_torn_line() {
 #[test]
 fn the_script_finds_a_flip_a_deletion_a_cut_and_a_forged_note() {
     let written = Written::new();
-    let path = written.journal().join("segment-00000002.jsonl");
+    let path = written.journal().join("segment-00000001.jsonl");
     let whole = fs::read_to_string(&path).unwrap();
 
     fs::write(&path, whole.replacen("佐藤", "佐籐", 1)).unwrap();
