@@ -1,9 +1,11 @@
 //! `sekimori demo`: a fictional hospital on this machine, by the same parts as a real one.
 
+mod sheet;
+
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use crate::failure::Failure;
 use crate::parts::Parts;
 use crate::run::{self, Beside, Form, stopped};
+use sheet::sheet;
 
 /// What the registrars of the demo may do; in a real site each is granted by itself.
 const REGISTRAR_ROLES: [&str; 3] = ["registrar", "auditor", "sysadmin"];
@@ -48,13 +51,17 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
             store: parts.store.clone(),
             enrolment: parts.enrolment.clone(),
             snapshot: parts.current.load(),
-            sheet: Sheet::new(&place.var, &issued, &parts.current.load()),
+            sheet: sheet(&place.var, &issued, &parts.current.load()),
         };
         let beside: Vec<Beside> = vec![
             Box::new(move |stopping| Box::pin(serve_chart(chart, stopping))),
             Box::new(move |stopping| Box::pin(desk.keep(stopping))),
         ];
-        run::run(parts, Some(&file), beside).await
+        let outcome = run::run(parts, Some(&file), beside).await;
+        if matches!(outcome, Err(Failure::Listen { .. })) {
+            say("Another program has this port. Choose others: sekimori demo --https 9443 --http 9080");
+        }
+        outcome
     })
 }
 
@@ -97,7 +104,7 @@ struct Desk {
     store: Store,
     enrolment: Enrolment,
     snapshot: Arc<Snapshot>,
-    sheet: Sheet,
+    sheet: String,
 }
 
 impl Desk {
@@ -108,7 +115,7 @@ impl Desk {
                 tracing::error!(reason, "the desk did not open");
                 return;
             }
-            self.sheet.print();
+            say(&self.sheet);
             self.hand_out().await;
             while asked.recv().await.is_some() {
                 self.hand_out().await;
@@ -128,15 +135,16 @@ impl Desk {
 
     /// Fresh codes, by the path that a registrar's take.
     async fn hand_out(&self) {
-        let mut lines = vec!["Enrolment codes, good once and for ten minutes (Enter: fresh ones):".to_owned()];
+        let fresh = if io::stdin().is_terminal() { " Enter prints fresh ones." } else { "" };
+        let mut lines = vec![format!("Enrolment codes, each good once and for ten minutes.{fresh}")];
         for person in VISITORS {
             lines.push(self.code(person, false).await);
         }
-        lines.push("and for who issues such codes, ends sessions and reads the journal:".to_owned());
+        lines.push("And for the one who issues such codes, ends sessions and reads the journal:".to_owned());
         for person in REGISTRARS.iter().take(1) {
             lines.push(self.code(*person, true).await);
         }
-        say(&lines);
+        say(&lines.join("\n"));
     }
 
     async fn code(&self, person: Character, registrar: bool) -> String {
@@ -178,60 +186,7 @@ fn presses() -> mpsc::Receiver<()> {
     pressed
 }
 
-/// What the visitor is told.
-struct Sheet(Vec<String>);
-
-impl Sheet {
-    fn new(var: &Path, issued: &Issued, snapshot: &Snapshot) -> Self {
-        let portal = snapshot.settings.portal_origin();
-        let chart = snapshot.settings.origin_of(&format!("chart.{DOMAIN}"));
-        // Chromium won't run its sandbox as root.
-        let sandbox = match fs::metadata("/proc/self").map(|own| own.uid()) {
-            Ok(0) => " --no-sandbox",
-            _ => "",
-        };
-        Self(vec![
-            String::new(),
-            "関守病院 Sekimori Hospital is open. It is fictional; everything it keeps is in one folder:".to_owned(),
-            format!("  {}", var.display()),
-            String::new(),
-            format!("  portal      {portal}/        log in, enrol at {portal}/enrol"),
-            format!("  ward chart  {chart}/"),
-            String::new(),
-            "A browser refuses passkeys on a page whose certificate it doesn't trust. Either start one that knows"
-                .to_owned(),
-            "this hospital's certificate and nothing else new:".to_owned(),
-            format!(
-                "  chromium --user-data-dir={}{sandbox} --ignore-certificate-errors-spki-list={} {portal}/enrol",
-                var.join("browser").display(),
-                issued.spki
-            ),
-            format!("or trust {} (it vouches for {DOMAIN} alone).", issued.ca.display()),
-            String::new(),
-            "Try:".to_owned(),
-            format!("  1. enrol as the nurse at {portal}/enrol, then open the ward chart and a patient"),
-            format!("  2. open {chart}/admin: refused, with the reason"),
-            "  3. lock the screen from the portal, reload the chart, unlock".to_owned(),
-            "  4. enrol as the head of IT, take a code at \"command line\" on the portal, then".to_owned(),
-            "       cargo run --release -p sekimori-admin-cli -- login".to_owned(),
-            "       cargo run --release -p sekimori-admin-cli -- audit tail".to_owned(),
-            format!(
-                "  5. sekimorictl audit verify {}: change a byte there, and verify again",
-                snapshot.settings.journal.directory.display()
-            ),
-            String::new(),
-        ])
-    }
-
-    fn print(&self) {
-        say(&self.0);
-    }
-}
-
-fn say(lines: &[String]) {
-    let mut out = io::stdout().lock();
-    for line in lines {
-        // A closed terminal is no reason to stop serving.
-        let _ = writeln!(out, "{line}");
-    }
+fn say(text: &str) {
+    // A closed terminal is no reason to stop serving.
+    let _ = writeln!(io::stdout().lock(), "{text}");
 }

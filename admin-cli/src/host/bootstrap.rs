@@ -78,9 +78,10 @@ async fn make_person(store: &Store, staff_no: &StaffNo, name: &str, user: &str) 
     };
     let mut tx = store.begin().await.map_err(failed)?;
     let id = people::insert(&mut tx, &facts, "bootstrap").await.map_err(failed)?;
-    let record = Record::new(Event::AccountCreate, Outcome::Ok)
+    let record = Record::new(Event::HrPerson, Outcome::Ok)
         .who(Who::operator(user))
-        .what(What::thing("person", staff_no.as_str()));
+        .what(What::thing("person", staff_no.as_str()))
+        .change(&json!(null), &json!({ "staff_no": staff_no, "name": name, "source": "bootstrap" }));
     // The journal is written by the server; its outbox keeps the record until then.
     let _later = tx.commit(Facts::recorded(record).changed(Changed::person(id))).await.map_err(failed)?;
     Ok(())

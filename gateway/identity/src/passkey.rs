@@ -95,10 +95,13 @@ impl Decoys {
         WebauthnFakeCredentialGenerator::new(&key).ok().map(Self)
     }
 
+    /// Always some: the library leaves a part of the names without, and an empty list would tell that
+    /// the name has no passkey.
     fn ids(&self, name: &str) -> Vec<String> {
         use base64::Engine as _;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let ids = self.0.generate(name.as_bytes()).unwrap_or_default();
+        let drawn = |n: u8| self.0.generate(&[&[n], name.as_bytes()].concat()).unwrap_or_default();
+        let ids = (0..=u8::MAX).map(drawn).find(|ids| !ids.is_empty()).unwrap_or_default();
         ids.iter().map(|id| URL_SAFE_NO_PAD.encode(id)).collect()
     }
 }

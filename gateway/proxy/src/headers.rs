@@ -4,9 +4,9 @@
 //! that nobody can name ours away.
 
 use http::header::{
-    self, AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, EXPECT, EXPIRES, HeaderMap, HeaderName, HeaderValue,
-    PRAGMA, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA, WWW_AUTHENTICATE,
+    self, AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, EXPECT, EXPIRES, HeaderMap, HeaderName, HeaderValue, PRAGMA,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    WWW_AUTHENTICATE,
 };
 
 /// The signed statement of who asks.
@@ -69,14 +69,38 @@ fn speaks_for_us(name: &str) -> bool {
 
 fn speaks_for_us_by_x(name: &str) -> bool {
     const PREFIXES: [&str; 15] = [
-        "x-forwarded", "x-original-", "x-rewrite-", "x-remote-", "x-ssl-", "x-client-cert", "x-sekimori-",
-        "x-auth-request-", "x-authenticated-", "x-authentik-", "x-webauth-", "x-envoy-", "x-amzn-",
-        "x-gateway-", "x-forward-",
+        "x-forwarded",
+        "x-original-",
+        "x-rewrite-",
+        "x-remote-",
+        "x-ssl-",
+        "x-client-cert",
+        "x-sekimori-",
+        "x-auth-request-",
+        "x-authenticated-",
+        "x-authentik-",
+        "x-webauth-",
+        "x-envoy-",
+        "x-amzn-",
+        "x-gateway-",
+        "x-forward-",
     ];
     const NAMES: [&str; 15] = [
-        "x-real-ip", "x-request-id", "x-client-ip", "x-cluster-client-ip", "x-http-method", "x-method-override",
-        "x-http-method-override", "x-url-scheme", "x-scheme", "x-host", "x-user", "x-proxy-user", "x-port",
-        "x-originating-ip", "x-accel-internal",
+        "x-real-ip",
+        "x-request-id",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-http-method",
+        "x-method-override",
+        "x-http-method-override",
+        "x-url-scheme",
+        "x-scheme",
+        "x-host",
+        "x-user",
+        "x-proxy-user",
+        "x-port",
+        "x-originating-ip",
+        "x-accel-internal",
     ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
@@ -86,8 +110,18 @@ fn speaks_for_us_by_x(name: &str) -> bool {
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     for name in [
-        header::ALT_SVC, CLEAR_SITE_DATA, STRICT_TRANSPORT_SECURITY, NEL, REPORT_TO, SERVICE_WORKER_ALLOWED,
-        PROXY_AUTHENTICATE, ASSERTION, REMOTE_USER, REMOTE_NAME, REMOTE_GROUPS, REQUEST_ID,
+        header::ALT_SVC,
+        CLEAR_SITE_DATA,
+        STRICT_TRANSPORT_SECURITY,
+        NEL,
+        REPORT_TO,
+        SERVICE_WORKER_ALLOWED,
+        PROXY_AUTHENTICATE,
+        ASSERTION,
+        REMOTE_USER,
+        REMOTE_NAME,
+        REMOTE_GROUPS,
+        REQUEST_ID,
     ] {
         headers.remove(name);
     }
@@ -122,8 +156,16 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     for name in [
-        CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, HTTP2_SETTINGS,
-        PROXY_AUTHORIZATION, EXPECT,
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        HTTP2_SETTINGS,
+        PROXY_AUTHORIZATION,
+        EXPECT,
     ] {
         headers.remove(name);
     }
@@ -166,10 +208,7 @@ mod tests {
     use super::*;
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
-        fields
-            .iter()
-            .map(|(n, v)| (HeaderName::from_bytes(n.as_bytes()).unwrap(), v.parse().unwrap()))
-            .collect()
+        fields.iter().map(|(n, v)| (HeaderName::from_bytes(n.as_bytes()).unwrap(), v.parse().unwrap())).collect()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use config::Snapshot;
@@ -58,32 +58,64 @@ pub(crate) struct Connection {
 
 /// What a connection is doing: it decides how long it may be silent.
 #[derive(Debug)]
-pub(crate) struct Phase(AtomicU8);
+pub(crate) struct Phase {
+    now: AtomicU8,
+    /// A request was refused before its body had come: the client is probably still sending.
+    lingers: AtomicBool,
+}
 
-const IDLE: u8 = 0;
+/// Nothing has come yet; browsers open connections ahead of need.
+const FRESH: u8 = 0;
 const HEAD: u8 = 1;
 const BUSY: u8 = 2;
+/// Between two requests: the idle limit holds.
+const IDLE: u8 = 3;
 
 impl Phase {
     /// A new connection: the first head is due.
     fn fresh() -> Arc<Self> {
-        Arc::new(Self(AtomicU8::new(HEAD)))
+        Arc::new(Self(AtomicU8::new(FRESH)))
     }
 
-    /// Is a head under way?
+    /// Is a head due?
+    pub(crate) fn is_due(&self) -> bool {
+        matches!(self.0.load(Ordering::Relaxed), FRESH | HEAD)
+    }
+
+    /// Has a head begun?
     pub(crate) fn is_head(&self) -> bool {
         self.0.load(Ordering::Relaxed) == HEAD
     }
 
-    /// Bytes came in; `true` if they begin a head.
+    /// Bytes came in; `true` if they begin a head after a pause.
     pub(crate) fn bytes(&self) -> bool {
-        self.0.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        match self.0.load(Ordering::Relaxed) {
+            FRESH => {
+                self.0.store(HEAD, Ordering::Relaxed);
+                false
+            }
+            IDLE => {
+                self.0.store(HEAD, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A request begins; the connection is busy until the guard is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Turn {
-        self.0.store(BUSY, Ordering::Relaxed);
+        self.now.store(BUSY, Ordering::Relaxed);
         Turn(Arc::clone(self))
+    }
+
+    /// The connection will be closed over an unread body.
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    /// Is the client to be heard out before the connection is dropped?
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
     }
 }
 
@@ -92,7 +124,7 @@ pub(crate) struct Turn(Arc<Phase>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Relaxed);
+        self.0.now.store(IDLE, Ordering::Relaxed);
     }
 }
 

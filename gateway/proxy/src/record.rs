@@ -51,11 +51,8 @@ pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Res
     let privileged = permitted.permit().privileged();
     let written = if changes(&permitted) || privileged {
         let record = describe(&permitted, Event::RequestOpen, Outcome::Pending, &patient);
-        let opened = if privileged {
-            services.journal.begin_synced(record).await
-        } else {
-            services.journal.begin(record)
-        };
+        let opened =
+            if privileged { services.journal.begin_synced(record).await } else { services.journal.begin(record) };
         opened.map(Ledger::Open)
     } else {
         let record = describe(&permitted, Event::RequestPermit, Outcome::Ok, &patient);
@@ -181,7 +178,12 @@ impl Drop for Closer {
 }
 
 /// Writes the one record of a read.
-pub(crate) fn redeem(reserved: audit::Reserved, outcome: Outcome, status: u16, patient: &Found) -> Result<(), JournalError> {
+pub(crate) fn redeem(
+    reserved: audit::Reserved,
+    outcome: Outcome,
+    status: u16,
+    patient: &Found,
+) -> Result<(), JournalError> {
     let patient = patient.audited();
     reserved.redeem(Closing { outcome, status: Some(status), bytes_in: 0, bytes_out: 0, patient }).map(drop)
 }

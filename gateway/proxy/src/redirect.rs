@@ -24,7 +24,9 @@ pub(crate) async fn connection(stream: TcpStream, seat: Seat, services: Arc<Serv
     let service = service_fn(|request| {
         let allowed = seat.request().is_ok();
         let plane = services.planes.load();
-        async move { Ok::<_, Infallible>(if allowed { answer(&request, &plane) } else { closed(StatusCode::TOO_MANY_REQUESTS) }) }
+        async move {
+            Ok::<_, Infallible>(if allowed { answer(&request, &plane) } else { closed(StatusCode::TOO_MANY_REQUESTS) })
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(services.head_timeout).max_buf_size(16 * 1_024).keep_alive(false);

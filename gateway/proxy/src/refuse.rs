@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{Event, Outcome, Patient, Record, What, Why};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Uri};
 use identity::Live;
@@ -92,8 +92,18 @@ impl Refused {
         Self { refusal, trace: Trace::Recorded, about }
     }
 
-    /// Writes it down and answers.
-    pub(crate) async fn answer(mut self, services: &Services) -> Response<Outgoing> {
+    /// Writes it down and answers. After a request whose end may be read in two ways, the connection is
+    /// closed: what follows on it is no request (H-03 … H-05).
+    pub(crate) async fn answer(self, services: &Services) -> Response<Outgoing> {
+        let closes = self.trace == Trace::Edge && matches!(self.refusal, Refusal::Malformed(_));
+        let mut response = self.told(services).await;
+        if closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    async fn told(mut self, services: &Services) -> Response<Outgoing> {
         if let Err(error) = self.record(services) {
             tracing::error!(%error, "a refusal could not be recorded");
             self.refusal = Refusal::Unavailable;

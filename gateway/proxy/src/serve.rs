@@ -9,7 +9,7 @@ use std::sync::Arc;
 use audit::{Event, Outcome, Record, Why};
 use config::LimitSettings;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -83,13 +83,23 @@ pub(crate) async fn connection(stream: TcpStream, connection: Arc<Connection>, s
 }
 
 /// The life of a request.
-async fn answer(request: Request<Incoming>, connection: &Arc<Connection>, services: &Arc<Services>) -> Response<Outgoing> {
+async fn answer(
+    request: Request<Incoming>,
+    connection: &Arc<Connection>,
+    services: &Arc<Services>,
+) -> Response<Outgoing> {
     let turn = connection.phase.begin();
     let plane = services.planes.load();
+    let bodiless = request.body().is_end_stream();
     let (id, response) = pass(request, &plane, connection, services).await;
     let mut response = match response {
         Ok(response) => response,
-        Err(refused) => refused.answer(services).await,
+        Err(refused) => {
+            if !bodiless {
+                connection.phase.linger();
+            }
+            refused.answer(services).await
+        }
     };
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -124,10 +134,7 @@ async fn pass(
     (Some(id), response)
 }
 
-async fn through(
-    routed: crate::route::Routed,
-    services: &Arc<Services>,
-) -> Result<Response<Outgoing>, Box<Refused>> {
+async fn through(routed: crate::route::Routed, services: &Arc<Services>) -> Result<Response<Outgoing>, Box<Refused>> {
     let resolved = resolve(routed, services).await?;
     let permitted = decide(resolved, services).await?;
     let recorded = record(permitted, services).await?;
@@ -140,10 +147,10 @@ fn refused_by_hyper(error: &hyper::Error, connection: &Connection, services: &Se
         "head-too-large"
     } else if error.is_parse() {
         "head"
-    } else if error.is_timeout() || timed::is_slow_head(error) {
+    } else if timed::is_slow_head(error) {
         "head-slow"
     } else {
-        return tracing::debug!(address = %connection.peer.address, %error, "connection closed");
+        return tracing::debug!(address = %connection.peer.address, ?error, "connection closed");
     };
     let Some(suppressed) = services.throttle.pass() else { return };
     let plane = services.planes.load();

@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use config::{Snapshot, TlsVersion};
-use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
+use rustls::server::{
+    ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions,
+};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedCipherSuite};

@@ -97,7 +97,8 @@ impl Enrolment {
         let open = self.open(entry).await?;
         self.judge(&open, password.clone()).await?;
         let rules = self.rules();
-        let kept = self.0.hasher.keep(password, &rules).await?;
+        let turn = self.0.hasher.turn().await?;
+        let kept = self.0.hasher.keep(turn, password, &rules).await?;
         let binding = Binding {
             kind: AuthenticatorKind::Password,
             id: AuthenticatorId::generate(),

@@ -74,7 +74,7 @@ impl Logins {
         let id = authenticator.as_ref().map_or(AuthenticatorId::from(Uuid::nil()), |a| a.id);
         let counted = authenticators::count_try(&mut tx, id, OFF_AT, now).await?;
         if let Some(pause) = counted.and_then(pause_after) {
-            
+            authenticators::close(&mut tx, id, now.after(pause)).await?;
         }
         let next = open.state.to_bytes()?;
         interactions::advance(&mut tx, &open.hash, &open.bytes, &next).await?;

@@ -103,10 +103,11 @@ impl Logins {
         account: Option<AccountId>,
         password: Secret<String>,
     ) -> Result<Result<(Tx, AuthenticatorId), super::attempt::Attempt>, LoginError> {
+        let turn = self.0.hasher.turn().await?;
         let attempt = self.count(open, account, AuthenticatorKind::Password).await?;
         let kept = attempt.authenticator.as_ref().map(|a| serde_json::from_slice(&a.data));
         let kept = kept.transpose().map_err(|_| LoginError::Broken("stored password"))?;
-        let checked = self.0.hasher.check(password, kept, &self.rules()).await?;
+        let checked = self.0.hasher.check(turn, password, kept, &self.rules()).await?;
         let Some(authenticator) = attempt.authenticator.as_ref().filter(|_| checked.matches) else {
             return Ok(Err(attempt));
         };

@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as
 use aws_lc_rs::rand;
 use model::{MasterKey, Secret};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::normalise;
 use crate::Rules;
@@ -49,11 +49,15 @@ pub(crate) struct Checked {
     pub(crate) renewed: Option<Kept>,
 }
 
+/// A place in the pool.
+#[derive(Debug)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
 /// Computes hashes, a bounded number at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     pepper: Arc<Secret<Vec<u8>>>,
-    pub(super) turns: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     #[cfg(test)]
     computed: Arc<std::sync::atomic::AtomicUsize>,
 }
@@ -69,10 +73,16 @@ impl Hasher {
         })
     }
 
+    /// A place in the pool, before anything is counted or written: whoever gets none has tried nothing.
+    pub(crate) async fn turn(&self) -> Result<Turn, HashError> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.map_err(|_| HashError::Busy)?.map(Turn).map_err(|_| HashError::Failed)
+    }
+
     /// Hashes a new password under the rules' parameters.
-    pub(crate) async fn keep(&self, password: Secret<String>, rules: &Rules) -> Result<Kept, HashError> {
+    pub(crate) async fn keep(&self, turn: Turn, password: Secret<String>, rules: &Rules) -> Result<Kept, HashError> {
         let params = params(rules)?;
-        self.run(move |pepper| {
+        self.run(turn, move |pepper| {
             let normal = Secret::new(normalise(password.expose()).ok_or(HashError::Failed)?);
             kept(pepper, normal.expose(), params)
         })
@@ -82,12 +92,13 @@ impl Hasher {
     /// Checks a password; without a kept one it takes the same time and never matches (A40).
     pub(crate) async fn check(
         &self,
+        turn: Turn,
         password: Secret<String>,
         kept: Option<Kept>,
         rules: &Rules,
     ) -> Result<Checked, HashError> {
         let params = params(rules)?;
-        self.run(move |pepper| {
+        self.run(turn, move |pepper| {
             let normal = normalise(password.expose()).map(Secret::new);
             let (Some(normal), Some(kept)) = (normal, kept) else {
                 self::kept(pepper, "", params)?;
@@ -98,13 +109,11 @@ impl Hasher {
         .await?
     }
 
-    async fn run<T, F>(&self, work: F) -> Result<T, HashError>
+    async fn run<T, F>(&self, turn: Turn, work: F) -> Result<T, HashError>
     where
         T: Send + 'static,
         F: FnOnce(&[u8]) -> T + Send + 'static,
     {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| HashError::Busy)?.map_err(|_| HashError::Failed)?;
         let pepper = Arc::clone(&self.pepper);
         #[cfg(test)]
         self.computed.fetch_add(1, std::sync::atomic::Ordering::SeqCst);

@@ -39,7 +39,13 @@ fn is_ours(name: &[u8]) -> bool {
 
 /// Rewrites every `Set-Cookie`; returns how many were dropped. `until` is when the session ends at the
 /// latest: no sealed cookie lives longer.
-pub(crate) fn rewrite<J>(headers: &mut HeaderMap, rules: &CookieRules, now: Timestamp, until: Timestamp, jar: J) -> usize
+pub(crate) fn rewrite<J>(
+    headers: &mut HeaderMap,
+    rules: &CookieRules,
+    now: Timestamp,
+    until: Timestamp,
+    jar: J,
+) -> usize
 where
     J: FnOnce() -> Option<Arc<Jar>>,
 {
@@ -122,7 +128,9 @@ impl<'h> Cookie<'h> {
 
     fn attribute(&mut self, key: &[u8], value: &'h str) {
         match key {
-            b"path" if value.starts_with('/') && !value.bytes().any(|b| b.is_ascii_control()) => self.path = Some(value),
+            b"path" if value.starts_with('/') && !value.bytes().any(|b| b.is_ascii_control()) => {
+                self.path = Some(value)
+            }
             b"max-age" => self.max_age = value.parse().ok(),
             b"expires" => self.expires = Some(value),
             b"samesite" => {

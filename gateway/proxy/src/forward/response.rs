@@ -45,8 +45,7 @@ pub(super) fn clean(headers: &mut HeaderMap, subject: &Subject, services: &Servi
     headers::strip_response(headers);
     location::rewrite(headers, &app.names);
     let (live, now) = (&subject.live, services.clock.now());
-    let dropped =
-        cookies::rewrite(headers, &app.cookies, now, live.absolute_until(), || services.jars.of(live.id()));
+    let dropped = cookies::rewrite(headers, &app.cookies, now, live.absolute_until(), || services.jars.of(live.id()));
     if dropped > 0 {
         tracing::warn!(app = %app.name, dropped, "cookies of the upstream dropped");
     }

@@ -1,4 +1,5 @@
-//! A connection with two deadlines of its own: for a head that has begun, and for a client that doesn't read.
+//! A connection with deadlines of its own: for a head that has begun, for a client that doesn't read, and
+//! for one that still sends a body nobody wants.
 
 use std::future::Future as _;
 use std::io;
@@ -11,6 +12,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use crate::listen::Phase;
+
+/// How long a client that still sends is heard out after its refusal, so that it can read it: closing over
+/// unread bytes resets the connection and takes the answer with it (RFC 9112 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of it is read meanwhile.
+const LINGER_BYTES: usize = 16 << 20;
 
 /// The head did not come in time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -33,11 +40,17 @@ pub(super) struct Timed<S> {
     stall: Duration,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Lingering>,
+}
+
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    left: usize,
 }
 
 impl<S> Timed<S> {
     pub(super) const fn new(stream: S, phase: Arc<Phase>, head: Duration, stall: Duration) -> Self {
-        Self { stream, phase, head, stall, reading: None, writing: None }
+        Self { stream, phase, head, stall, reading: None, writing: None, lingering: None }
     }
 
     /// A write that doesn't go on: so long and no longer.
@@ -52,6 +65,26 @@ impl<S> Timed<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Timed<S> {
+    /// Reads and forgets until the client is done, or has had its time. Our side is closed already.
+    fn hear_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let lingering =
+            self.lingering.get_or_insert_with(|| Lingering { until: Box::pin(sleep(LINGER)), left: LINGER_BYTES });
+        let mut scratch = [0; 16 << 10];
+        while lingering.until.as_mut().poll(cx).is_pending() {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() && buf.filled().len() < lingering.left => {
+                    lingering.left -= buf.filled().len();
+                }
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
@@ -62,17 +95,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             }
             return poll;
         }
-        if !self.phase.is_head() {
+        if !self.phase.is_due() {
             self.reading = None;
             return Poll::Pending;
         }
         let head = self.head;
         let timer = self.reading.get_or_insert_with(|| Box::pin(sleep(head)));
-        timer.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, SlowHead)))
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let begun = self.phase.is_head();
+        Poll::Ready(Err(if begun {
+            io::Error::new(io::ErrorKind::TimedOut, SlowHead)
+        } else {
+            io::ErrorKind::TimedOut.into()
+        }))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.written(cx, poll)
@@ -84,8 +125,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.written(cx, poll)
+        if self.lingering.is_none() {
+            let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
+            std::task::ready!(self.written(cx, poll))?;
+        }
+        if self.phase.lingers() {
+            std::task::ready!(self.hear_out(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {

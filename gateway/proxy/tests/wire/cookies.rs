@@ -7,7 +7,9 @@ use crate::world::World;
 async fn atk_a48_the_next_person_never_finds_the_former_ones_upstream_session() {
     let world = World::new().await;
     let (a, b) = (world.login("000101", &["nurse"]).await, world.login("000102", &["nurse"]).await);
-    world.upstream.answers(|_| ok_with("Set-Cookie: JSESSIONID=secret; Path=/; HttpOnly; Domain=hospital.example\r\n", ""));
+    world
+        .upstream
+        .answers(|_| ok_with("Set-Cookie: JSESSIONID=secret; Path=/; HttpOnly; Domain=hospital.example\r\n", ""));
     let answer = world.ask("GET /page", &a.cookie).await;
     let set = answer.header("set-cookie")[0].to_owned();
     assert!(set.starts_with("sk.") && !set.contains("secret") && !set.contains("Domain"), "{set}");
@@ -25,7 +27,9 @@ async fn atk_a48_the_next_person_never_finds_the_former_ones_upstream_session() 
 async fn req_h31_our_cookies_are_neither_sent_upstream_nor_set_by_it() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
-    world.upstream.answers(|_| ok_with("Set-Cookie: __Host-sk=evil; Path=/; Secure\r\nSet-Cookie: sk.a.b=evil\r\n", ""));
+    world
+        .upstream
+        .answers(|_| ok_with("Set-Cookie: __Host-sk=evil; Path=/; Secure\r\nSet-Cookie: sk.a.b=evil\r\n", ""));
     let cookie = format!("{}; __Host-sk-bind=x; theme=dark; other=1\r\n", nurse.cookie.trim_end());
     let answer = world.ask("GET /page", &cookie).await;
     assert_eq!(world.upstream.only().header("cookie"), ["theme=dark"]);

@@ -8,7 +8,9 @@ async fn atk_a13_transfer_encoding_beside_content_length_is_one_request_and_the_
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
     let smuggled = format!("GET /admin HTTP/1.1\r\nHost: {CHART}\r\n{}\r\n", nurse.cookie);
-    for order in ["Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"] {
+    for order in
+        ["Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"]
+    {
         let before = world.upstream.seen().len();
         let mut browser = world.connect().await;
         let head = format!("POST /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\n{order}{}\r\n", nurse.cookie);
@@ -51,7 +53,9 @@ async fn req_h04_to_h07_what_hyper_refuses_is_closed_and_recorded() {
 async fn req_h05_a_second_coding_that_hyper_lets_through_is_refused_here() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
-    for coding in ["Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"] {
+    for coding in
+        ["Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"]
+    {
         let request = format!("POST /notes HTTP/1.1\r\nHost: {CHART}\r\n{coding}{}\r\n0\r\n\r\n", nurse.cookie);
         assert_eq!(world.connect().await.ask(request).await.status, 400, "{coding}");
     }
@@ -119,15 +123,30 @@ async fn req_h17_and_atk_a01_a02_a_path_with_two_meanings_is_refused() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse", "sysadmin"]).await;
     for path in [
-        "/public/../admin", "/public/./x", "/public/%2e%2e/admin", "/public/..;/admin", "/public//admin", "//admin",
-        "/public/%2fadmin", "/public/%5c..%5cadmin", "/public/\\admin", "/public/%00", "/public/%252e%252e/admin",
-        "/public/%c0%ae%c0%ae/admin", "/public/%", "/public/%zz", "/public/a;x=y", "/public/\u{e9}",
+        "/public/../admin",
+        "/public/./x",
+        "/public/%2e%2e/admin",
+        "/public/..;/admin",
+        "/public//admin",
+        "//admin",
+        "/public/%2fadmin",
+        "/public/%5c..%5cadmin",
+        "/public/\\admin",
+        "/public/%00",
+        "/public/%252e%252e/admin",
+        "/public/%c0%ae%c0%ae/admin",
+        "/public/%",
+        "/public/%zz",
+        "/public/a;x=y",
+        "/public/\u{e9}",
     ] {
         let answer = world.ask(&format!("GET {path}"), &nurse.cookie).await;
         assert_eq!(answer.status, 400, "{path}");
     }
     assert!(world.upstream.seen().is_empty());
-    for path in ["/public/a;jsessionid=1", "/public/%23", "/public/%e5%b1%b1", "/public/a?x=../../admin%2f", "/public/a?/admin"] {
+    for path in
+        ["/public/a;jsessionid=1", "/public/%23", "/public/%e5%b1%b1", "/public/a?x=../../admin%2f", "/public/a?/admin"]
+    {
         let answer = world.ask(&format!("GET {path}"), &nurse.cookie).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(world.upstream.seen().last().unwrap().line(), format!("GET {path} HTTP/1.1"));
@@ -159,7 +178,10 @@ async fn req_h19_only_100_continue_is_expected() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
     let head = |expect: &str| {
-        format!("POST /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 2\r\nExpect: {expect}\r\n{}\r\n", nurse.cookie)
+        format!(
+            "POST /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 2\r\nExpect: {expect}\r\n{}\r\n",
+            nurse.cookie
+        )
     };
     assert_eq!(world.connect().await.ask(head("the-best")).await.status, 417);
     assert!(world.upstream.seen().is_empty());

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::upstream::{ok, ok_with, Reply};
+use crate::upstream::{Reply, ok, ok_with};
 use crate::world::{CHART, World};
 
 /// What the journal held when the upstream got the request.
@@ -44,8 +44,15 @@ async fn a_read_is_one_record_with_patient_and_status_written_before_the_client_
     let records = world.records_of("request.permit");
     assert_eq!(records.len(), 1);
     for word in [
-        "\"staff_no\":\"000101\"", "\"app\":\"chart\"", "\"action\":\"view\"", "\"target\":\"/patients/000123\"",
-        "\"patient\":\"000123\"", "\"status\":200", "\"roles\":[\"nurse\"]", "\"generation\":1", "nurse permits chart:view",
+        "\"staff_no\":\"000101\"",
+        "\"app\":\"chart\"",
+        "\"action\":\"view\"",
+        "\"target\":\"/patients/000123\"",
+        "\"patient\":\"000123\"",
+        "\"status\":200",
+        "\"roles\":[\"nurse\"]",
+        "\"generation\":1",
+        "nurse permits chart:view",
     ] {
         assert!(records[0].contains(word), "{word}: {}", records[0]);
     }

@@ -69,7 +69,9 @@ async fn req_h20_extra_bytes_after_an_answer_never_meet_the_next_request() {
 async fn a_101_that_nobody_asked_for_is_502() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
-    world.upstream.answers(|_| bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"));
+    world
+        .upstream
+        .answers(|_| bytes("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"));
     assert_eq!(world.ask("GET /page", &nurse.cookie).await.status, 502);
 }
 
@@ -93,10 +95,12 @@ async fn req_h22_a_read_without_an_answer_is_asked_again_once_and_a_write_never(
 async fn req_h23_an_upstream_that_does_not_answer_is_504_and_one_that_is_not_there_502() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
-    world.upstream.answers(|_| with_connection(|stream| async move {
-        let _kept = stream;
-        std::future::pending::<()>().await;
-    }));
+    world.upstream.answers(|_| {
+        with_connection(|stream| async move {
+            let _kept = stream;
+            std::future::pending::<()>().await;
+        })
+    });
     assert_eq!(world.ask("GET /page", &nurse.cookie).await.status, 504);
     let gone = world.upstream.address;
     world.reload(|rules| rules.replace(&gone.to_string(), "127.0.0.1:1").replace("UPSTREAM", "127.0.0.1:1"));
@@ -121,13 +125,17 @@ async fn req_h35_an_authenticated_answer_is_not_stored_unless_the_app_says_stati
 async fn req_h36_what_would_outlive_the_session_is_removed() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
-    world.upstream.answers(|_| ok_with(
-        "Alt-Svc: h3=\":443\"\r\nClear-Site-Data: \"*\"\r\nStrict-Transport-Security: max-age=1\r\nNEL: {}\r\n\
+    world.upstream.answers(|_| {
+        ok_with(
+            "Alt-Svc: h3=\":443\"\r\nClear-Site-Data: \"*\"\r\nStrict-Transport-Security: max-age=1\r\nNEL: {}\r\n\
          Service-Worker-Allowed: /\r\nWWW-Authenticate: NTLM\r\n",
-        "",
-    ));
+            "",
+        )
+    });
     let answer = world.ask("GET /page", &nurse.cookie).await;
-    for name in ["alt-svc", "clear-site-data", "strict-transport-security", "nel", "service-worker-allowed", "www-authenticate"] {
+    for name in
+        ["alt-svc", "clear-site-data", "strict-transport-security", "nel", "service-worker-allowed", "www-authenticate"]
+    {
         assert!(answer.header(name).is_empty(), "{name}");
     }
 }

@@ -37,7 +37,7 @@ async fn open(world: &World, nurse: &Staff, path: &str) -> Browser {
 }
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
-const FINITE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+const FINITE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 8\r\n\r\n";
 
 async fn closed_within_a_second(browser: &mut Browser, since: Instant) {
     browser.rest().await;
@@ -134,7 +134,8 @@ async fn an_upload_under_way_is_cut_at_the_end_of_its_session() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
     let mut browser = world.connect().await;
-    let head = format!("PUT /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 100\r\n{}\r\nhalf", nurse.cookie);
+    let head =
+        format!("PUT /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 100\r\n{}\r\nhalf", nurse.cookie);
     browser.send(head).await;
     world.await_records("request.open", 1).await;
     let since = Instant::now();

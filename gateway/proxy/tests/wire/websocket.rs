@@ -20,8 +20,9 @@ const MASKED: &[u8] = &[0x81, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2];
 /// The upstream accepts, says hello, and tells what it hears.
 fn accepting(world: &World, accept: &'static str) -> mpsc::UnboundedReceiver<Vec<u8>> {
     let (tell, heard) = mpsc::unbounded_channel();
+    let mut tell = Some(tell);
     world.upstream.answers(move |_: &Seen| {
-        let tell = tell.clone();
+        let tell = tell.take().expect("one request");
         with_connection(move |mut stream| async move {
             let head = format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

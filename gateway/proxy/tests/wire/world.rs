@@ -11,7 +11,9 @@ use audit::{Event, Journal, NodeKey, Options, Outcome, Record};
 use config::{Certificate, Current, Snapshot};
 use http_body_util::{BodyExt as _, Full};
 use identity::{Assertions, Live, NewSession, RulesSource, Sessions, Target};
-use model::{AccountId, Clock, Edge, MasterKey, Method, NodeId, Refusal, RequestId, Timestamp, Token, TokenKind, Wants, Zone};
+use model::{
+    AccountId, Clock, Edge, MasterKey, Method, NodeId, Refusal, RequestId, Timestamp, Token, TokenKind, Wants, Zone,
+};
 use proxy::{Handlers, Listeners, Parts, Proxy, Response};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use store::accounts::{self, AccountState};
