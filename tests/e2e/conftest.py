@@ -71,11 +71,20 @@ def nurse(hospital, staff):
     return person
 
 
+@pytest.fixture(scope="module")
+def physician(hospital, staff):
+    """A physician at the recorder for the whole module: where nobody locks or logs out."""
+    person = staff(PHYSICIAN)
+    person.web = hospital.web()
+    person.login(f"https://recorder.{DOMAIN}:{hospital.https}/")
+    return person
+
+
 @pytest.fixture()
-def door(hospital, nurse, seen):
-    """The nurse's raw requests to the recorder. Whatever reaches it has exactly one word of ours on who asks."""
+def door(hospital, physician, seen):
+    """The physician's raw requests to the recorder. Whatever reaches it has exactly one word of ours on who asks."""
     seen.requests.clear()
-    yield Door(hospital, "recorder", nurse.cookie("recorder"))
+    yield Door(hospital, "recorder", physician.cookie("recorder"))
     assert all(len(request.all("sekimori-assertion")) == 1 for request in seen.requests)
 
 

@@ -73,8 +73,9 @@ def test_a_registrar_is_bootstrapped_enrols_and_logs_in_and_it_is_on_record(ward
     story = [r["event"] for r in ward.records()
              if r["event"] in begun and r["who"].get("staff_no") == "900001"]
     assert story[:5] == begun
-    made = ward.records("account.create")[:2]
-    assert [(r["detail"]["subject"], r["who"]["kind"]) for r in made] == [("900001", "operator"), ("900002", "operator")]
+    made = ward.records("hr.person")[:2] + ward.records("account.create")[:2]
+    assert [r["change"]["after"]["staff_no"] for r in made] == ["900001", "900002"] * 2
+    assert {r["who"]["kind"] for r in made} == {"operator"}
     assert [r["detail"]["method"] for r in ward.records("proofing.record")[:2]] == ["by operating system user"] * 2
 
 
@@ -107,8 +108,7 @@ def test_req_c26_each_code_is_good_once(ward, typist):
     code = typist.code()
     assert last_step(code).status == 200
     again = last_step(code)
-    assert again.status == 422 and "did not work" not in again.text
-    assert nobody(typist.web, ward)
+    assert again.status == 422 and nobody(typist.web, ward)
     assert ward.records("login.fail")[-1]["why"]["reason"] == "used-before"
     ward.forward(30)
     assert last_step(typist.code()).status == 200
@@ -138,7 +138,7 @@ def test_atk_a40_wrong_passwords_and_unknown_names_read_the_same(ward, typist, n
     for step, field, value in (("/login/password", "secret", "not the password 1"),
                                ("/login/totp", "secret", "000000"), ("/login/passkey", "credential", "{}")):
         expected = tried(bound, step, field, value)
-        assert expected[0] == 422 and "Please try again" in expected[2]
+        assert expected[0] == 422 and 'role="alert"' in expected[2]
         for name in (without, unknown, no_number):
             assert tried(name, step, field, value) == expected, (name, step)
     reasons = {r["why"]["reason"] for r in ward.records("login.fail")[-12:]}
@@ -154,9 +154,10 @@ def test_atk_a40_the_passkey_page_looks_the_same_for_a_name_that_has_none(ward, 
 
     (known_words, known), (unknown_words, unknown) = asked(nurse.staff_no), asked("000998")
     assert known_words == unknown_words
-    assert known.keys() == unknown.keys() and known["rpId"] == unknown["rpId"]
-    shapes = [{tuple(sorted(credential)) for credential in o["allowCredentials"]} for o in (known, unknown)]
-    assert shapes[0] == shapes[1] and known["userVerification"] == "required"
+    assert known.keys() == unknown.keys() and known["rpId"] == unknown["rpId"] == DOMAIN
+    assert known["userVerification"] == unknown["userVerification"] == "required"
+    for name in ("000990", "000991", "000992", "000993", "000994", "000995", "000996"):
+        assert {tuple(sorted(c)) for c in asked(name)[1]["allowCredentials"]} == {("id", "type")}, name
     again = asked("000998")[1]
     assert again["allowCredentials"] == unknown["allowCredentials"], "made-up passkeys stay the same"
     assert again["challenge"] != unknown["challenge"]
@@ -379,7 +380,7 @@ def test_an_enrolment_goes_on_only_in_its_own_browser_and_needs_two_factors(ward
     unfinished = person.web.submit(page, {"action": f"/enrol/finish?{query}", "fields": form["fields"]})
     assert "by=passkey" in unfinished.text, "back to where it stands"
     page = person.web.open(person.web.open(page.link("by=passkey")).link("by=password"))
-    for secret, again in (("short 1", None), ("no digits in this one", None), ("000129 yamazaki 1", None),
+    for secret, again in (("short 1", None), ("no digits in this one", None), ("usui 000129 sakura", None),
                           ("password1234567", None), (PASSWORD, PASSWORD + "x")):
         fields = {"secret": secret, "again": again or secret}
         assert person.web.submit(page, page.form("/enrol/password"), fields).status == 422, secret
@@ -397,7 +398,8 @@ def test_req_c22_failures_slow_down_and_close_at_ten_for_a_quarter_of_an_hour(wa
     person = Staff(ward, "000130").enrol(ward.issue("000130"), PASSWORD)
 
     def password(secret):
-        page = person.web.open(fresh(person).go().link("by=password"))
+        fresh(person)
+        page = person.web.open(person.go().link("by=password"))
         page = person.web.submit(page, page.form("/login/password"), {"secret": secret})
         return page.status
 
@@ -484,9 +486,11 @@ def test_req_c43_every_cookie_on_the_whole_way_has_its_attributes(ward, seen):
 def test_req_c42_no_secret_of_a_session_lies_in_the_gateways_files(ward, nurse):
     fresh(nurse).login(ward.origin("recorder") + "/")
     code = nurse.cli_code()
-    secrets = [line.split(";")[0].split("=", 1)[1] for line in nurse.web.set_cookies] + [code, PASSWORD]
+    tokens = [line.split(";")[0].split("=", 1)[1] for line in nurse.web.set_cookies]
+    secrets = [token for token in tokens if len(token) > 40] + [code, PASSWORD]
     kept = b"".join(file.read_bytes() for file in ward.folder.rglob("*") if file.is_file() and file.name != "cli-session")
-    assert [secret for secret in secrets if secret and secret.encode() in kept] == []
+    assert [secret for secret in secrets if secret.encode() in kept] == []
+    assert len(secrets) >= 5
     assert kept.count(nurse.staff_no.encode()) > 0, "the right files were read"
 
 

@@ -7,13 +7,14 @@ import posixpath
 import re
 import socket
 import ssl
+import subprocess
 import threading
 import urllib.parse
 
 import pytest
 
 from hospital import DOMAIN, wait_until
-from raw import Raw
+from raw import Door, Raw
 
 SMUGGLED = b"GET /pages/smuggled HTTP/1.1\r\nHost: recorder.sekimori.localhost\r\n\r\n"
 
@@ -34,10 +35,6 @@ def nothing_reached(door, seen):
 
 
 # Framing of requests
-
-
-def content_length(length, body):
-    return [f"Content-Length: {length}"], body
 
 
 FRAMINGS = {
@@ -165,9 +162,8 @@ def test_atk_a14_a_name_that_is_not_ours_gets_no_certificate(hospital):
 @pytest.mark.parametrize("method", ["TRACE", "BREW", "PROPFIND", "get", "DELETE", "POST", "OPTIONS", "CONNECT", "PRI"])
 def test_req_h09_methods_that_the_app_does_not_list_are_refused(method, door, seen):
     answer = door.ask(f"{method} /pages/a")
-    assert answer.status == (400 if method == "CONNECT" else 405), answer.text
-    if answer.status == 405:
-        assert "GET" in answer.header("allow")
+    assert answer.status == 405, answer.text
+    assert "GET" in answer.header("allow")
     nothing_reached(door, seen)
 
 
@@ -205,9 +201,7 @@ TRICKS = ["../", "..;/", "..;x=y/", "%2e%2e/", ".%2e/", "%2E%2E/", "%2e%2e%2f", 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_req_h17_and_atk_a01_a02_a06_an_ambiguous_path_is_400_and_reaches_nobody(trick, door, seen):
     for target in (f"/pages/{trick}forbidden", f"/{trick}forbidden", f"/pages/x{trick}/forbidden"):
-        answer = door.ask(f"GET {target}")
-        plain_name = trick in ("./", "%2e/", "%09", "x;y/", "%1", "../", "//", "%2e%2e/", ".%2e/", "%2E%2E/")
-        assert answer.status == 400 or (plain_name and answer.status in (400, 403, 404)), target
+        assert door.ask(f"GET {target}").status == 400, target
     nothing_reached(door, seen)
 
 
@@ -234,7 +228,9 @@ def test_req_h17_no_server_reads_another_action_out_of_a_path_that_passed(door, 
     for parts in itertools.chain(itertools.product(pieces, repeat=1), itertools.product(pieces, repeat=2),
                                  itertools.product(["pages"], pieces, pieces)):
         target = "/" + "/".join(parts)
-        status = raw.send(door.text(f"GET {target}")).answer()[0]
+        status, headers, _ = raw.send(door.text(f"GET {target}")).answer()
+        if "close" in dict(headers).get("connection", ""):
+            raw = door.open()
         assert status in (200, 400, 403, 404), (target, status)
         if status == 200:
             passed += 1
@@ -265,7 +261,8 @@ def test_atk_a04_decision_and_upstream_see_the_same_rest_of_a_fragment(hospital,
 def test_atk_a05_the_reserved_prefix_in_any_spelling_is_never_forwarded(door, seen):
     for path in ("/.sekimori", "/.sekimori/", "/.sekimori/enter", "/.sekimori/assets/none", "/.sekimori/x?/pages/a",
                  "/.SEKIMORI/enter", "/%2esekimori/enter", "/.sekimor%69/enter", "/.sekimori;x/enter", "/.sekimori./"):
-        assert door.ask(f"GET {path}").status in (400, 404, 410), path
+        answer = door.ask(f"GET {path}")
+        assert answer.status in (400, 404) or answer.header("location") == "/", path
     nothing_reached(door, seen)
 
 
@@ -309,7 +306,7 @@ def test_req_h10_trailers_stay_behind_in_both_directions(door, seen):
     request, = seen.requests
     assert request.body == b"abc" and request.trailers == []
     assert request.get("x-forwarded-user") is None and request.get("trailer") is None
-    assert request.all("remote-user") == ["000123"]
+    assert request.all("remote-user") == ["000102"]
 
 
 def test_req_h19_a_client_that_expects_100_is_told_to_go_on(door, seen):
@@ -592,8 +589,9 @@ def test_req_h25_a_refused_upgrade_is_an_ordinary_answer(door, seen):
 # Locks
 
 
-def test_req_h27_a_lock_closes_streams_and_sockets_within_a_second(hospital, nurse, door, seen):
-    closed = threading.Event()
+def test_req_h27_a_lock_closes_streams_and_sockets_within_a_second(hospital, nurse, seen):
+    door, closed = Door(hospital, "recorder", nurse.cookie("recorder")), threading.Event()
+    seen.requests.clear()
 
     def open_end(request, connection):
         if request.target == "/ws":
@@ -673,7 +671,7 @@ def only(version, ciphers="ALL:@SECLEVEL=0"):
 def test_req_a13n_3_tls_1_0_and_1_1_are_refused_by_the_gateway(version, hospital):
     with pytest.raises(ssl.SSLError) as refused:
         shake(hospital, only(version))
-    assert refused.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
+    assert refused.value.reason in ("TLSV1_ALERT_PROTOCOL_VERSION", "SSLV3_ALERT_HANDSHAKE_FAILURE")
 
 
 @pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA256", "AES128-SHA",
@@ -694,7 +692,6 @@ def test_req_a13n_3_what_is_spoken_is_tls_1_3_and_the_strong_suites_of_1_2(hospi
 
 def test_req_h32_no_early_data_is_offered(hospital, tmp_path):
     """A ticket that allows early data would say `Max Early Data` above nought."""
-    import subprocess
     said = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{hospital.https}", "-servername", f"recorder.{DOMAIN}", "-CAfile",
          hospital.ca, "-tls1_3", "-ign_eof"], input=b"GET / HTTP/1.0\r\n\r\n", capture_output=True, timeout=10,

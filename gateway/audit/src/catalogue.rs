@@ -110,7 +110,7 @@ events! {
     AccountActivate "account.activate" 1 [Ok] "An account became active.", "`change`";
     GrantAdd "grant.add" 1 [Ok] "An account was given a role for a reason.", "`why.grant`, `why.purpose`, `change.after`";
     HrImport "hr.import" 1 [Ok, Failed, Denied] "An HR file was applied, or refused whole.", "`detail.file`, `detail.sha256`, counts, `why.reason`";
-    HrPerson "hr.person" 1 [Ok] "An applied HR file added or changed a person.", "`what.id` (staff number), `change`";
+    HrPerson "hr.person" 1 [Ok] "An applied HR file, or bootstrap, added or changed a person.", "`what.id` (staff number), `change`";
     CliLogin "cli.login" 1 [Ok, Failed] "A one-time code became a bearer token of `sekimorictl`.", "`detail.expires`";
     PolicyTest "policy.test" 1 [Ok, Denied, Failed] "Somebody asked what the policy would decide for a person.", "`what`, `detail.subject`, `detail.decision`";
     AuditRead "audit.read" 1 [Ok, Denied] "Somebody read the journal.", "`detail.query`, `detail.records`";

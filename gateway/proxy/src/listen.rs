@@ -74,28 +74,28 @@ const IDLE: u8 = 3;
 impl Phase {
     /// A new connection: the first head is due.
     fn fresh() -> Arc<Self> {
-        Arc::new(Self(AtomicU8::new(FRESH)))
+        Arc::new(Self { now: AtomicU8::new(FRESH), lingers: AtomicBool::new(false) })
     }
 
     /// Is a head due?
     pub(crate) fn is_due(&self) -> bool {
-        matches!(self.0.load(Ordering::Relaxed), FRESH | HEAD)
+        matches!(self.now.load(Ordering::Relaxed), FRESH | HEAD)
     }
 
     /// Has a head begun?
     pub(crate) fn is_head(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == HEAD
+        self.now.load(Ordering::Relaxed) == HEAD
     }
 
     /// Bytes came in; `true` if they begin a head after a pause.
     pub(crate) fn bytes(&self) -> bool {
-        match self.0.load(Ordering::Relaxed) {
+        match self.now.load(Ordering::Relaxed) {
             FRESH => {
-                self.0.store(HEAD, Ordering::Relaxed);
+                self.now.store(HEAD, Ordering::Relaxed);
                 false
             }
             IDLE => {
-                self.0.store(HEAD, Ordering::Relaxed);
+                self.now.store(HEAD, Ordering::Relaxed);
                 true
             }
             _ => false,

@@ -179,11 +179,11 @@ async fn atk_a41_a_huge_password_is_refused_without_being_hashed_whole() {
     assert!(!hasher.checked(&"a".repeat(10_000_000), Some(kept)).await.matches);
 }
 
-#[tokio::test(start_paused = true)]
-async fn hashing_never_runs_wider_than_its_bound_and_says_busy_in_time() {
+#[tokio::test]
+async fn hashing_never_runs_wider_than_its_bound() {
     let hasher = Hasher::new(&MasterKey::generate().unwrap(), 1).unwrap();
     let held = hasher.turn().await.unwrap();
-    assert_eq!(hasher.turn().await.err(), Some(HashError::Busy));
+    assert!(tokio::time::timeout(std::time::Duration::from_millis(20), hasher.turn()).await.is_err());
     drop(held);
     assert!(hasher.turn().await.is_ok());
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use identity::By;
+use identity::{By, SessionError};
 use model::{EndReason, SessionId, Token};
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +97,9 @@ struct Ended {
 pub(crate) async fn end(visit: Guest) -> Answer {
     let session: SessionId = visit.part.parse().map_err(|_| Refused::not_found())?;
     let by = By::Admin(caller(&visit)?, &visit.edge);
-    let ended = visit.parts().sessions.end(session, EndReason::Killed, by).await?;
+    let ended = match visit.parts().sessions.end(session, EndReason::Killed, by).await {
+        Err(SessionError::Gone) => return Err(Refused::not_found()),
+        outcome => outcome?,
+    };
     Ok(json(StatusCode::OK, &Ended { ended }))
 }

@@ -228,6 +228,11 @@ async fn a_session_ended_by_an_administrator_is_over() {
     assert!(nurse.get(AUTH, "/").await.place().starts_with("/login"));
     let got = post(&house, &token, &format!("session/{id}/end"), &json!({})).await;
     assert_eq!(got.json()["ended"], false);
+    for nobody in ["0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77", "x"] {
+        let got = post(&house, &token, &format!("session/{nobody}/end"), &json!({})).await;
+        let known = got.status == StatusCode::OK && got.json()["ended"] == false;
+        assert!(known || got.status == StatusCode::NOT_FOUND, "{nobody}: {} {}", got.status, got.body);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,525 @@
+"""Sessions: active, locked, ended, by the server's clock; and what each of that reaches."""
+
+import concurrent.futures
+import json
+import re
+import signal
+import time
+import urllib.parse
+
+import pytest
+
+from conftest import NURSE
+from hospital import DOMAIN, Staff, wait_until
+from raw import Raw
+from web import NAVIGATION, Web
+from websocket import Echo, WebSocket
+
+PASSWORD = "hoshi to yama 88 bansho"
+APP = f"recorder.{DOMAIN}"
+BY_SCRIPT = {name: value for name, value in NAVIGATION.items() if name != "Sec-Fetch-User"}
+
+
+@pytest.fixture(scope="module")
+def hired(ward):
+    """A nurse with every authenticator there is."""
+    return ward.hire("000132", PASSWORD)
+
+
+@pytest.fixture()
+def nurse(ward, hired, seen):
+    """The same, just logged in at the recorder in a new browser, and nothing seen there yet."""
+    hired.web = ward.web()
+    hired.login(ward.origin("recorder") + "/")
+    seen.requests.clear()
+    return hired
+
+
+@pytest.fixture()
+def app(ward):
+    return ward.origin("recorder")
+
+
+def again(person):
+    """The same person at another browser."""
+    other = Staff(person.hospital, person.staff_no)
+    other.passkey, other.password, other.totp = person.passkey, person.password, person.totp
+    return other
+
+
+def replayed(web, **cookies):
+    """A browser that has kept the cookies from before."""
+    copy = Web(web.ca_file, web.port)
+    copy.cookies = {host: dict(jar) for host, jar in web.cookies.items()}
+    return copy
+
+
+def state(web, hospital):
+    """What a script of the app is told: `active`, `locked`, or `none`."""
+    status = web.fetch(hospital.origin("recorder") + "/pages/state").status
+    return {200: "active", 423: "locked", 401: "none"}[status]
+
+
+def ends(ward, event, count=1):
+    """The newest records of an event, once they are there."""
+    return lambda: ward.records(event)[-count:]
+
+
+# Locked by the clock
+
+
+def test_req_s01_a_session_is_locked_at_five_minutes_and_nothing_gets_through(ward, nurse, seen, app):
+    ward.forward(298)
+    assert nurse.web.fetch(app + "/pages/1").status == 200
+    ward.forward(2)
+    for answer in (nurse.web.fetch(app + "/pages/2"), nurse.web.fetch(app + "/write/2", "POST", body="x"),
+                   nurse.web.fetch(app + "/api-that-is-not-there")):
+        assert answer.status == 423 and answer.header("content-type") == "application/problem+json"
+        assert answer.json["type"] == "urn:sekimori:problem:locked" and answer.header("cache-control") == "no-store"
+    assert [r.target for r in seen.requests] == ["/pages/1"]
+    locked = wait_until(lambda: [r for r in ward.records("session.lock") if r["why"]["reason"] == "idle"][-1:], "the record")
+    assert locked[0]["who"]["staff_no"] == nurse.staff_no
+
+
+def test_req_h28_only_a_person_keeps_a_session_awake(ward, nurse, seen, app):
+    for _ in range(4):
+        ward.forward(70)
+        assert nurse.web.fetch(app + "/pages/poll").status == 200
+        assert nurse.web.fetch(app + "/write/poll", "POST", body="x", headers={"Origin": app}).status == 200
+        assert nurse.web.request("GET", app + "/pages/reload", headers=BY_SCRIPT, follow=False).status == 200
+        assert nurse.web.fetch(ward.origin() + "/.sekimori/api/v1/session").status == 200
+        # A script can claim a user's act without navigating; it is not one.
+        assert nurse.web.fetch(app + "/pages/claim", headers={"Sec-Fetch-User": "?1"}).status == 200
+    ward.forward(20)
+    assert state(nurse.web, ward) == "locked"
+
+
+def test_req_h28_a_click_or_an_order_keeps_it_awake(ward, nurse, app):
+    for act in ("click", "order", "portal page"):
+        ward.forward(290)
+        if act == "click":
+            assert nurse.web.open(app + "/pages/next").status == 200
+        elif act == "order":
+            assert nurse.web.fetch(app + "/forms/order", "POST", body="patient_id=P1", headers={
+                "Origin": app, "Content-Type": "application/x-www-form-urlencoded"}).status == 200
+        else:
+            assert nurse.web.open(ward.origin() + "/").status == 200
+        ward.forward(290)
+        assert state(nurse.web, ward) == "active", act
+        nurse.web.open(app + "/")
+
+
+def test_req_c08_the_way_back_leads_to_where_the_work_was(ward, nurse, seen, app):
+    there = app + "/pages/%E8%A8%98%E9%8C%B2?tab=2&q=a+b"
+    for unlock in (nurse.unlock, nurse.unlock_by_password):
+        ward.forward(300)
+        page = nurse.web.open(there)
+        assert page.status == 200 and page.url.startswith(ward.origin() + "/lock?i=")
+        assert "三枝" in page.text and "pages" not in page.text, "who locked it, never what was looked at"
+        seen.requests.clear()
+        back = unlock(page)
+        assert (back.text, [r.target for r in seen.requests]) == ("ok", [there.removeprefix(app)])
+    unlocked = ward.records("session.unlock")[-2:]
+    assert [r["detail"]["method"] for r in unlocked] == ["pop", "pwd"]
+
+
+def test_req_c08_a_code_alone_a_wrong_password_and_another_person_do_not_unlock(ward, nurse, app):
+    stranger = ward.hire("000133")
+    page = nurse.press("/lock")
+    form = page.form("/unlock/passkey")
+    query = urllib.parse.urlsplit(form["action"]).query
+    ward.forward(30)
+    for step, fields, wanted in (
+            ("/unlock/password", {"secret": "wrong wrong 1"}, (422,)), ("/unlock/password", {"secret": ""}, (422,)),
+            ("/unlock/password", {"secret": nurse.code()}, (422,)), ("/unlock/passkey", {"credential": "{}"}, (422,)),
+            ("/unlock/totp", {"secret": nurse.code()}, (404,)), ("/login/totp", {"secret": nurse.code()}, (410, 422, 303))):
+        got = nurse.web.submit(page, {"action": f"{step}?{query}", "fields": {"t": form["fields"]["t"]}}, fields, follow=False)
+        assert got.status in wanted, step
+        assert state(nurse.web, ward) == "locked", step
+    page = nurse.web.open(page.url)
+    got = nurse.web.submit(page, page.form("/unlock/passkey"), {
+        "credential": json.dumps(stranger.passkey.sign(json.loads(re_options(page))))})
+    assert got.status == 422 and state(nurse.web, ward) == "locked"
+    assert nurse.unlock(got).status == 200 and state(nurse.web, ward) == "active"
+
+
+def re_options(page):
+    import html
+    return html.unescape(re.search(r'data-options="([^"]+)"', page.text)[1])
+
+
+def test_a_form_sent_into_a_locked_session_gets_a_423_page_and_is_not_delivered(ward, nurse, seen, app):
+    ward.forward(300)
+    got = nurse.web.request("POST", app + "/write/order", body=b"x=1", follow=False, headers={
+        **NAVIGATION, "Sec-Fetch-Site": "same-origin", "Origin": app, "Content-Type": "application/x-www-form-urlencoded"})
+    assert got.status == 423 and got.header("location") is None and got.header("refresh") is None
+    assert "was not delivered" in got.text and 'target="_blank"' in got.text and seen.requests == []
+    assert nurse.unlock(nurse.web.open(got.link("/lock?i="))).status == 200
+
+
+def test_a_session_locked_for_half_an_hour_is_over(ward, nurse, app):
+    ward.forward(300)
+    assert state(nurse.web, ward) == "locked"
+    ward.forward(1798)
+    assert state(nurse.web, ward) == "locked"
+    ward.forward(2)
+    assert state(nurse.web, ward) == "none"
+    assert "/login?i=" in nurse.web.open(app + "/").url
+    assert wait_until(ends(ward, "session.end"), "end")[-1]["why"]["reason"] == "locked-too-long"
+
+
+def test_req_c06_twelve_hours_after_login_it_is_over_however_busy(ward, nurse, app):
+    started = ward.ahead
+    while ward.ahead - started < 12 * 3600 - 300:
+        ward.forward(295)
+        assert nurse.web.open(app + "/pages/busy").text == "ok"
+    ward.forward(12 * 3600 - (ward.ahead - started) - 2)
+    assert state(nurse.web, ward) == "active"
+    ward.forward(2)
+    assert state(nurse.web, ward) == "none"
+    wait_until(lambda: ward.records("session.end")[-1]["why"]["reason"] == "absolute", "the record")
+
+
+# Locked and ended by people
+
+
+def test_atk_a18_dead_tokens_stay_dead(ward, nurse, app):
+    def dead(old):
+        for host in ("auth", "recorder"):
+            answer = old.request("GET", ward.origin(host) + "/", headers=BY_SCRIPT, follow=False)
+            assert answer.status == 303 and "/login?i=" in answer.header("location")
+        assert state(old, ward) == "none"
+
+    before_lock = replayed(nurse.web)
+    page = nurse.press("/lock")
+    assert state(before_lock, ward) == "locked"
+    nurse.unlock(page)
+    dead(before_lock)
+    nurse.web.open(app + "/")
+    before_login = replayed(nurse.web)
+    other = again(nurse)
+    other.web.cookies = {f"auth.{DOMAIN}": dict(nurse.web.cookies[f"auth.{DOMAIN}"])}
+    other.press("/logout")
+    dead(before_login)
+    assert state(nurse.web, ward) == "none"
+    nurse.login(app + "/")
+    before_end = replayed(nurse.web)
+    sessions = nurse.web.open(ward.origin() + "/sessions")
+    nurse.web.submit(sessions, sessions.form("/sessions/end"))
+    dead(before_end)
+
+
+def test_atk_a18_a_new_login_in_the_same_browser_replaces_the_session(ward, nurse, hired, app):
+    before = replayed(nurse.web)
+    colleague = ward.hire("000134")
+    nurse.press("/logout")
+    colleague.web.cookies = nurse.web.cookies
+    colleague.login(app + "/")
+    assert state(before, ward) == "none"
+    lock = colleague.press("/lock")
+    old = replayed(colleague.web)
+    # Whoever logs in over a locked session without unlocking it begins anew, and the old one is over.
+    colleague.press("/logout", lock)
+    assert state(old, ward) == "none"
+    assert [r["why"]["reason"] for r in ward.records("session.end")[-2:]] == ["logout", "logout"]
+
+
+def test_a_second_login_locks_the_first_and_unlocking_there_locks_the_second(ward, nurse, app):
+    other = again(nurse)
+    other.login(app + "/")
+    assert (state(nurse.web, ward), state(other.web, ward)) == ("locked", "active")
+    reason = ward.records("session.lock")[-1]["why"]["reason"]
+    assert reason == "other-station"
+    assert nurse.unlock(nurse.web.open(app + "/")).text == "ok"
+    assert (state(nurse.web, ward), state(other.web, ward)) == ("active", "locked")
+
+
+def test_req_s02_an_app_page_may_lock_the_screen_and_no_stranger_may(ward, nurse, app):
+    lock = app + "/.sekimori/lock"
+    for site, origin in (("cross-site", "https://evil.example"), ("same-site", f"https://chart.{DOMAIN}:{ward.https}"), ("none", "")):
+        headers = {"Sec-Fetch-Site": site, **({"Origin": origin} if origin else {})}
+        assert nurse.web.fetch(lock, "POST", headers=headers).status == 403
+    assert nurse.web.fetch(lock).status == 405 and state(nurse.web, ward) == "active"
+    assert nurse.web.fetch(lock, "POST", headers={"Origin": app}).status == 204
+    assert state(nurse.web, ward) == "locked"
+    nurse.unlock(nurse.web.open(app + "/"))
+    gone = nurse.web.request("POST", lock, follow=False, headers={
+        **NAVIGATION, "Sec-Fetch-Site": "same-origin", "Origin": app})
+    assert (gone.status, gone.header("location")) == (303, ward.origin() + "/lock")
+    assert ward.records("session.lock")[-1]["why"]["reason"] == "user"
+
+
+# Streams
+
+
+def events(request, connection):
+    """An endless stream of server-sent events; ends when the gateway hangs up."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        connection.sendall(b"d\r\ndata: a beat\n\r\n")
+        time.sleep(0.02)
+
+
+def stream(web, path="/stream"):
+    """A stream that has begun to flow."""
+    raw = Raw(web.port, web.ca_file, APP)
+    cookie = "; ".join(f"{name}={value}" for name, value in web.cookies[APP].items())
+    raw.send(f"GET {path} HTTP/1.1\r\nHost: {APP}:{web.port}\r\nCookie: {cookie}\r\nAccept: text/event-stream\r\n\r\n")
+    assert raw.head()[0] == 200
+    assert b"beat" in raw.reader.readline() + raw.reader.readline()
+    return raw
+
+
+def cuts(ward, nurse, colleague):
+    """What must reach an open stream within a second, by name."""
+    def kill():
+        session, = ward.ctl("session", "list", "--staff-no", nurse.staff_no)["sessions"]
+        ward.ctl("session", "kill", session["id"])
+
+    yield "lock", lambda: nurse.press("/lock")
+    yield "logout", lambda: nurse.press("/logout")
+    yield "kill", kill
+    yield "second login", lambda: again(nurse).login()
+    yield "idle", lambda: ward.forward(300)
+
+
+@pytest.mark.parametrize("what", ["lock", "logout", "kill", "second login", "idle"])
+def test_req_h27_lock_and_end_reach_open_sockets_and_streams_within_a_second(ward, hired, seen, app, what):
+    ward.refresh_cli()
+    nurse = again(hired)
+    nurse.login(app + "/")
+    echo = seen.answer = Echo()
+    socket = WebSocket(nurse.web, APP, "/ws", app)
+    assert socket.status == 101 and socket.say("one") == "echo one"
+    seen.answer = events
+    flowing = stream(nurse.web)
+    prepared = dict(cuts(ward, nurse, None))[what]
+    done = prepared()
+    begun = time.monotonic()
+    assert socket.close_code() == 1008
+    rest = flowing.reader.read()
+    assert time.monotonic() - begun < 1, what
+    assert not rest.endswith(b"0\r\n\r\n"), "a cut stream must not look complete (H-13)"
+    assert echo.wait_for_end() == 1008
+    assert done is None or ward.records("request.close")
+
+
+def test_socket_traffic_is_no_human_act(ward, nurse, seen, app):
+    seen.answer = Echo()
+    socket = WebSocket(nurse.web, APP, "/ws", app)
+    for _ in range(4):
+        ward.forward(74)
+        assert socket.say("beat") == "echo beat"
+    ward.forward(4)
+    assert socket.close_code() == 1008
+
+
+def test_atk_a22_a_socket_from_a_foreign_page_is_refused(ward, nurse, seen, app):
+    seen.answer = Echo()
+    for origin in ("https://evil.example", f"https://chart.{DOMAIN}:{ward.https}", ward.origin(), app + ".evil.example",
+                   f"http://{APP}:{ward.https}", f"https://{APP}", "null", None):
+        assert WebSocket(nurse.web, APP, "/ws", origin).status == 403, origin
+    assert WebSocket(ward.web(), APP, "/ws", app).status == 401
+    assert seen.requests == []
+    nurse.press("/lock")
+    assert WebSocket(nurse.web, APP, "/ws", app).status == 423
+    assert seen.requests == []
+
+
+# The handshake
+
+
+def code_for(person, app):
+    """An unused handshake code for a person who is logged in at the portal, and its address."""
+    jar = person.web.cookies.get(APP, {})
+    jar.pop("__Host-sk", None)
+    away = person.web.request("GET", app + "/pages/h", headers=NAVIGATION, follow=False)
+    sent = person.web.request("GET", away.header("location"), headers=NAVIGATION, follow=False)
+    assert sent.status == 303 and sent.header("location").startswith(app + "/.sekimori/enter?code=")
+    return sent.header("location")
+
+
+def test_a_handshake_code_is_for_one_browser_on_one_host_once_for_thirty_seconds(ward, nurse, seen, app):
+    def enter(web, place):
+        return web.request("GET", place, headers=NAVIGATION, follow=False)
+
+    def refused(web, place, reason):
+        answer = enter(web, place)
+        assert answer.status == 410 and answer.all("set-cookie") == [line for line in answer.all("set-cookie") if "-bind" in line]
+        assert ward.records("handshake.refuse")[-1]["why"]["reason"] == reason
+
+    place = code_for(nurse, app)
+    good = enter(nurse.web, place)
+    assert (good.status, good.header("location")) == (303, "/pages/h") and state(nurse.web, ward) == "active"
+    nurse.web.cookies[APP].pop("__Host-sk")
+    refused(nurse.web, place, "unknown-or-used")
+    refused(ward.web(), code_for(nurse, app), "other-browser")
+    refused(nurse.web, code_for(nurse, app).replace(APP, f"chart.{DOMAIN}"), "other-host")
+    late = code_for(nurse, app)
+    ward.forward(30)
+    refused(nurse.web, late, "too-late")
+    stolen = code_for(nurse, app)
+    refused(ward.web(), stolen, "other-browser")
+    refused(nurse.web, stolen, "unknown-or-used")
+    unused = code_for(nurse, app)
+    nurse.press("/lock")
+    refused(nurse.web, unused, "unknown-or-used")
+    assert enter(nurse.web, app + "/.sekimori/enter").status == 410
+    assert nurse.web.fetch(unused).status == 403, "only a navigation enters"
+
+
+def test_ten_tabs_that_open_at_once_all_arrive(ward, hired, seen, app):
+    nurse = again(hired)
+    nurse.web.open(app + "/")  # the browser has a binder from its last visit
+    waiting = [nurse.web.open(f"{app}/pages/tab-{n}") for n in range(10)]
+    nurse.touch(nurse.web.submit(waiting[0], waiting[0].form("/login/name"), {"name": nurse.staff_no}), "/login/passkey")
+
+    def tab(page):
+        copy = replayed(nurse.web)
+        arrived = copy.open(page.url)
+        return arrived.status, arrived.text, arrived.url, copy.cookies[APP]["__Host-sk"]
+
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        arrived = list(pool.map(tab, waiting[1:] + [nurse.web.open(app + "/pages/tab-10")]))
+    assert {(status, text) for status, text, *_ in arrived} == {(200, "ok")}
+    assert {url for _, _, url, _ in arrived} >= {f"{app}/pages/tab-{n}" for n in range(1, 10)}
+    for *_, token in arrived:
+        nurse.web.cookies[APP]["__Host-sk"] = token
+        assert state(nurse.web, ward) == "active", "whichever cookie was last, it is good"
+
+
+# Restart
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_sessions_outlive_the_server_in_the_right_state(ward, hired, seen, app, how):
+    people = [ward.hire(number, PASSWORD) for number in ("000135", "000136", "000137")]
+    active, locked, gone = people
+    for person in people:
+        person.web = ward.web()
+        person.login(app + "/")
+    lock_page = locked.press("/lock")
+    before = replayed(gone.web)
+    gone.press("/logout")
+    half_way = Staff(ward, "000138").go(app + "/pages/later")
+    ward.stop(how)
+    ward.start()
+    assert [state(p.web, ward) for p in (active, locked, gone)] == ["active", "locked", "none"]
+    assert state(before, ward) == "none"
+    assert locked.unlock_by_password(lock_page).status == 200 and state(replayed(active.web), ward) == "active"
+    assert locked.web.open(app + "/").text == "ok"
+    assert "/login?i=" in half_way.url and active.web.open(active.hospital.origin() + "/sessions").status == 200
+    ward.forward(300)
+    assert state(active.web, ward) == "locked", "the last act was kept"
+    ward.stop(how)
+    ward.forward(1800)
+    ward.start()
+    assert state(active.web, ward) == "none"
+    wait_until(lambda: [r for r in ward.records("session.end") if r["who"].get("staff_no") == active.staff_no],
+               "an end by the clock is recorded though nobody asked")
+
+
+def test_a_login_that_was_under_way_goes_on_after_a_restart(ward, hired, seen, app):
+    nurse = again(hired)
+    page = nurse.go(app + "/pages/after")
+    ward.stop()
+    ward.start()
+    assert nurse.onward(nurse.touch(page, "/login/passkey")).text == "ok"
+    assert [r.target for r in seen.requests] == ["/pages/after"]
+
+
+# The command line
+
+
+def test_the_command_line_logs_in_once_with_a_code_and_says_how_it_went(ward, tmp_path):
+    registrar = ward.officer
+    ward.refresh_cli()
+    session_file = ward.folder / "var" / "cli-session"
+    assert session_file.stat().st_mode & 0o777 == 0o600
+    code = registrar.cli_code()
+    assert ward.ctl("login", "--code", code)["logged in"] is True
+    for bad in (code, "AAAA", b_code()):
+        assert "code" in ward.ctl("login", "--code", bad, expect=3)["error"]
+    late = registrar.cli_code()
+    ward.forward(601)
+    assert ward.ctl("login", "--code", late, expect=3)
+    assert ward.ctl("hr", "import", str(tmp_path / "nothing.csv"), expect=2)
+    elsewhere = tmp_path / "cli.toml"
+    elsewhere.write_text(f'api = "https://auth.{DOMAIN}:1"\nca = "{ward.ca}"\n')
+    assert ward.ctl("--client", str(elsewhere), "audit", "tail", client=False, expect=4)
+    elsewhere.write_text(f'api = "{ward.origin()}"\nca = "{ward.ca}"\n')
+    nobody = ward.ctl("--client", str(elsewhere), "audit", "tail", client=False, expect=3)
+    assert "sekimorictl login" in nobody["error"], "nobody is logged in there"
+
+
+def b_code():
+    return "A" * 43
+
+
+def test_atk_a28_the_command_line_changes_something_only_in_the_five_minutes_after_a_proof(ward):
+    ward.refresh_cli()
+    ward.ctl("enrolment", "issue", "000139", "--evidence", "staff card")
+    ward.forward(301)
+    for change in (["enrolment", "issue", "000139", "--evidence", "staff card"],
+                   ["session", "kill", "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77"]):
+        assert "older than this act allows" in ward.ctl(*change, expect=3)["error"]
+    assert ward.ctl("audit", "tail") and ward.ctl("session", "list")["sessions"], "looking goes on"
+    stale = ward.officer.web.open(ward.origin() + "/cli")
+    assert "/login?i=" in stale.url, "the portal asks for a proof before it shows a code"
+    page = ward.officer.touch(stale, "/login/passkey")
+    assert page.url.endswith("/cli") and page.form("/cli")
+    ward.refresh_cli()
+    assert ward.issue("000139")
+
+
+def test_the_command_line_is_over_with_its_session_and_awake_over_its_lock(ward):
+    ward.refresh_cli()
+    page = ward.officer.press("/lock")
+    assert ward.ctl("audit", "tail"), "a program is not a station"
+    ward.officer.press("/logout", page)
+    assert ward.ctl("audit", "tail", expect=3)
+    ward.refresh_cli()
+
+
+def test_sessions_are_listed_and_killed_from_the_command_line(ward, hired, app):
+    ward.refresh_cli()
+    nurse = again(hired)
+    nurse.login(app + "/")
+    listed = ward.ctl("session", "list", "--staff-no", nurse.staff_no)["sessions"]
+    assert listed and all(row["staff_no"] == nurse.staff_no for row in listed)
+    newest = listed[0]
+    assert newest["state"] == "active" and newest["zone"] == "ward"
+    everyone = ward.ctl("session", "list")["sessions"]
+    assert {row["staff_no"] for row in everyone} >= {nurse.staff_no, "900001"}
+    assert ward.ctl("session", "kill", newest["id"]) == {"ended": True}
+    assert state(nurse.web, ward) == "none"
+    assert ward.ctl("session", "kill", newest["id"]) == {"ended": False}
+    assert ward.ctl("session", "kill", "no-id", expect=3)
+    end = [r for r in ward.records("session.end") if r["why"]["reason"] == "killed"][-1]
+    assert end["who"]["staff_no"] == "900001" and end["what"]["id"] == newest["session"]
+    assert not any("token" in key for key in newest), "nothing in the list opens anything (A35)"
+
+
+def test_the_command_line_reads_the_journal_and_that_is_recorded(ward, hired, app):
+    ward.refresh_cli()
+    again(hired).login(app + "/")
+    told = ward.ctl("audit", "tail", "--lines", "5")
+    assert len(told) == 5 and all(line.startswith("#") for line in told)
+    found = ward.ctl("audit", "search", "--event", "session.start", "--staff-no", hired.staff_no, "--limit", "3")
+    assert found and all("session.start" in line for line in found)
+    seq = int(found[-1].split()[0].lstrip("#"))
+    shown = ward.ctl("audit", "show", str(seq))
+    assert (shown["seq"], shown["event"], shown["who"]["staff_no"]) == (seq, "session.start", hired.staff_no)
+    assert ward.ctl("audit", "show", "999999999", expect=3)
+    reads = wait_until(ends(ward, "audit.read", 3), "the readings")
+    assert {r["who"]["staff_no"] for r in reads} == {"900001"}
+    assert ward.ctl("audit", "verify", str(ward.journal), client=False)
+
+
+def test_the_command_line_tells_what_the_policy_would_decide(ward, app):
+    ward.refresh_cli()
+    asked = ["policy", "test", "--as", NURSE, "--url", app + "/"]
+    assert ward.ctl(*asked)["decision"] == "permit"
+    assert ward.ctl(*asked, "--method", "DELETE", expect=1)["decision"] != "permit"
+    assert ward.ctl("policy", "test", "--as", NURSE, "--url", app + "/forbidden", expect=1)["decision"] == "deny"
+    assert ward.ctl("policy", "test", "--as", "000999", "--url", app + "/", expect=3)
