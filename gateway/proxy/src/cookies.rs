@@ -15,9 +15,7 @@ pub(crate) use jar::{Jar, Jars};
 pub(crate) use set_cookie::{CookieRules, expire, rewrite};
 
 /// The session cookie of every host.
-pub(crate) const SESSION: &str = "__Host-sk";
-/// Names a browser on one host.
-pub(crate) const BINDER: &str = "__Host-sk-bind";
+const SESSION: &str = "__Host-sk";
 /// How many sealed cookies of one request are opened, and how many foreign ones one answer clears.
 const OPENED: usize = 64;
 const CLEARED: usize = 16;

@@ -104,7 +104,9 @@ impl Exchange {
     async fn run(mut self, subject: &Subject, services: &Arc<Services>) -> Result<Response<Outgoing>, Refusal> {
         let upstream = &subject.app.upstream;
         let Some(place) = upstream.place().await else { return Err(self.fail(Refusal::Unavailable)) };
-        let client_upgrade = matches!(self.offer, Offer::WebSocket(_)).then(|| self.take_upgrade());
+        // The lease of a socket begins before the upstream is asked, so that no lock in between is missed.
+        let socket =
+            matches!(self.offer, Offer::WebSocket(_)).then(|| (self.take_upgrade(), Lease::of(subject, services)));
         let (now, peer) = (services.clock.now(), &self.connection.peer);
         let Some(foreign) = request::prepare(&mut self.head, subject, &self.offer, peer, services, now) else {
             return Err(self.fail(Refusal::Unavailable));
@@ -117,13 +119,12 @@ impl Exchange {
             Err(refusal) => return Err(self.fail(refusal)),
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return match (self.offer, self.ledger, client_upgrade) {
-                (Offer::WebSocket(handshake), Ledger::Open(open), Some(client))
+            return match (self.offer, self.ledger, socket) {
+                (Offer::WebSocket(handshake), Ledger::Open(open), Some((client, lease)))
                     if handshake.is_answered(response.status(), response.headers()) =>
                 {
-                    let lease = Lease::of(subject, services);
-                    let closer = Closer::new(open, None);
-                    Ok(tunnel::open(&handshake, client, response, lease, closer, self.connection))
+                    let (closer, drained) = (Closer::new(open, None), services.drained());
+                    Ok(tunnel::open(&handshake, client, response, lease, closer, self.connection, drained))
                 }
                 (_, ledger, _) => {
                     origin.discard();
@@ -235,7 +236,8 @@ async fn ask_once(
             () = sleep(TICK.min(upstream.answer)) => {}
         }
         if subject.has_ended(services) {
-            return Err(Refusal::LoginRequired { target: "/".to_owned() });
+            let target = subject.uri.path_and_query().map_or("/", |target| target.as_str());
+            return Err(Refusal::LoginRequired { target: target.to_owned() });
         }
         if progress.is_some_and(|progress| !progress.done.load(Ordering::Relaxed)) {
             asked = Instant::now();

@@ -195,6 +195,11 @@ pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
         .any(|found| found.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
+/// Browsers come back by HTTPS alone (D-3.4.1); for the upstream to say so or not is nothing to them.
+pub(crate) fn insist_on_https(headers: &mut HeaderMap) {
+    headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+}
+
 /// Nothing of an authenticated answer stays in a cache (H-35).
 pub(crate) fn forbid_storing(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

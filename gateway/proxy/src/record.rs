@@ -14,7 +14,7 @@ use model::Refusal;
 use policy::PatientRule;
 
 use crate::Services;
-use crate::body::{self, Held};
+use crate::body::{self, Held, Unheld};
 use crate::decide::Permitted;
 use crate::patient::{self, Found};
 use crate::refuse::Refused;
@@ -101,7 +101,13 @@ async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Servi
     let (most, patience) = (limits.held_body, limits.idle_timeout);
     let live = Arc::clone(permitted.resolved().live());
     let body = permitted.take_body();
-    let bytes = body::hold(body, most, patience, &live, &services.clock).await?;
+    let held = body::hold(body, most, patience, &live, &services.clock).await;
+    let bytes = held.map_err(|why| match why {
+        Unheld::TooLarge => Refusal::TooLarge,
+        Unheld::Slow => Refusal::Malformed("body-slow"),
+        Unheld::Broken => Refusal::Malformed("body"),
+        Unheld::Ended => Refusal::LoginRequired { target: permitted.resolved().routed().admitted().target() },
+    })?;
     let found = match rule {
         PatientRule::Form(name) if readable => patient::in_form(&bytes, name),
         PatientRule::Json(pointer) if readable => patient::in_json(&bytes, pointer),

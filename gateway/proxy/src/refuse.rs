@@ -113,7 +113,7 @@ impl Refused {
             return problem(&self.refusal);
         }
         let about = self.about;
-        let (status, allow) = (self.refusal.status(), allowed(&self.refusal));
+        let (status, allow, retry) = (self.refusal.status(), allowed(&self.refusal), retry_after(&self.refusal));
         let context = Context {
             edge: about.edge,
             snapshot: Arc::clone(&about.plane.snapshot),
@@ -124,6 +124,9 @@ impl Refused {
         let mut response = (services.handlers.refusal)(self.refusal, wants, context).await;
         if let Some(methods) = allow {
             response.headers_mut().entry(ALLOW).or_insert(methods);
+        }
+        if let Some(seconds) = retry {
+            response.headers_mut().entry(RETRY_AFTER).or_insert(seconds);
         }
         tracing::debug!(status, "refused");
         response.map(Outgoing::page)
@@ -191,6 +194,14 @@ fn allowed(refusal: &Refusal) -> Option<HeaderValue> {
     if let Refusal::MethodNotAllowed(methods) = refusal { HeaderValue::from_str(methods).ok() } else { None }
 }
 
+fn retry_after(refusal: &Refusal) -> Option<HeaderValue> {
+    if let Refusal::TooMany { retry_after } = refusal {
+        Some(HeaderValue::from(retry_after.as_secs().max(1)))
+    } else {
+        None
+    }
+}
+
 /// The word of a refusal for records.
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
@@ -222,8 +233,8 @@ pub(crate) fn problem(refusal: &Refusal) -> Response<Outgoing> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Refusal::TooMany { retry_after } = refusal {
-        headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+    if let Some(seconds) = retry_after(refusal) {
+        headers.insert(RETRY_AFTER, seconds);
     }
     response
 }

@@ -53,6 +53,7 @@ pub(super) fn clean(headers: &mut HeaderMap, subject: &Subject, services: &Servi
     if !app.is_static(subject.uri.path()) {
         headers::forbid_storing(headers);
     }
+    headers::insist_on_https(headers);
     headers::append_via(headers, &subject.plane.via);
 }
 

@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::body::Outgoing;
@@ -27,13 +28,18 @@ pub(super) fn open(
     lease: Lease,
     closer: Closer,
     connection: Arc<Connection>,
+    mut drained: watch::Receiver<bool>,
 ) -> Response<Outgoing> {
     let mut answer = Response::new(Outgoing::empty());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *answer.headers_mut() = handshake.answer(response.headers());
     let upstream = hyper::upgrade::on(response);
     tokio::spawn(async move {
-        carry(client, upstream, lease, closer).await;
+        tokio::select! {
+            biased;
+            () = carry(client, upstream, lease, closer) => {}
+            _ = drained.wait_for(|drained| *drained) => {}
+        }
         drop(connection);
     });
     answer

@@ -42,6 +42,7 @@ impl Tracker {
     }
 
     /// Between two frames?
+    #[cfg(test)]
     pub(crate) const fn at_boundary(&self) -> bool {
         matches!(self.state, State::Header { have: 0, .. })
     }

@@ -3,6 +3,7 @@
 mod browser;
 mod client_headers;
 mod cookies;
+mod explain;
 mod framing;
 mod limits;
 mod records;

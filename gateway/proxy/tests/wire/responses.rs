@@ -133,11 +133,27 @@ async fn req_h36_what_would_outlive_the_session_is_removed() {
         )
     });
     let answer = world.ask("GET /page", &nurse.cookie).await;
-    for name in
-        ["alt-svc", "clear-site-data", "strict-transport-security", "nel", "service-worker-allowed", "www-authenticate"]
-    {
+    for name in ["alt-svc", "clear-site-data", "nel", "service-worker-allowed", "www-authenticate"] {
         assert!(answer.header(name).is_empty(), "{name}");
     }
+    assert_eq!(answer.header("strict-transport-security"), ["max-age=31536000"], "ours, not the upstream's");
+}
+
+#[tokio::test]
+async fn req_h23_an_upload_that_is_through_and_not_answered_is_504() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    world.upstream.answers(|_| {
+        with_connection(|stream| async move {
+            let _kept = stream;
+            std::future::pending::<()>().await;
+        })
+    });
+    let order =
+        format!("POST /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 2\r\n{}\r\nhi", nurse.cookie);
+    assert_eq!(world.connect().await.ask(order).await.status, 504);
+    let closed = world.await_records("request.close", 1).await;
+    assert!(closed[0].contains("\"outcome\":\"failed\"") && closed[0].contains("\"status\":504"), "{}", closed[0]);
 }
 
 #[tokio::test]

@@ -134,6 +134,10 @@ impl World {
         self.proxy.install(self.proxy.plane(next).unwrap());
     }
 
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load()
+    }
+
     /// A person with an active account and these roles.
     pub(crate) async fn account(&self, staff_no: &str, roles: &[&str]) -> AccountId {
         let mut tx = self.store.begin().await.unwrap();
