@@ -95,7 +95,8 @@ pub(crate) struct Bootstrap {
 #[derive(Args)]
 pub(crate) struct Login {
     /// The code; asked for when left out.
-    #[arg(long)]
+    // A code may begin with a hyphen.
+    #[arg(long, allow_hyphen_values = true)]
     pub(crate) code: Option<String>,
 }
 

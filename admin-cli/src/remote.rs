@@ -61,7 +61,7 @@ async fn session(client: &Client, command: SessionCommand) -> Result<Answer, Fai
     let answer = match command {
         SessionCommand::List { staff_no } => {
             let query = query(&[("staff_no", staff_no)]);
-            client.call(Method::GET, &format!("session{query}"), None).await?
+            client.call(Method::GET, &format!("session/all{query}"), None).await?
         }
         SessionCommand::Kill { id } => client.call(Method::POST, &format!("session/{}/end", escape(&id)), None).await?,
     };
@@ -84,9 +84,7 @@ async fn audit(client: &Client, command: AuditCommand) -> Result<Answer, Failure
             client.call(Method::GET, &format!("audit/tail?limit={lines}"), None).await.map(told)
         }
         AuditCommand::Tail { lines, follow: true } => follow(client, lines).await,
-        AuditCommand::Show { seq } => {
-            client.call(Method::GET, &format!("audit/records/{seq}"), None).await.map(Answer::good)
-        }
+        AuditCommand::Show { seq } => client.call(Method::GET, &format!("audit/records/{seq}"), None).await.map(whole),
         AuditCommand::Search(search) => find(client, search).await.map(told),
         AuditCommand::Verify(_) => Err(Failure::local("verify reads files on this host")),
     }
@@ -141,6 +139,32 @@ fn told(answer: Value) -> Answer {
         lines.push(format!("there is more before #{next}: ask with a higher --limit or a shorter time"));
     }
     Answer::good(answer).in_lines(lines)
+}
+
+/// One record with all its fields, in the order of its line.
+fn whole(found: Value) -> Answer {
+    const ORDER: [&str; 16] = [
+        "v", "t", "node", "seq", "event", "outcome", "who", "from", "what", "why", "change", "request", "detail",
+        "outbox", "prev", "hash",
+    ];
+    let mut fields = Vec::new();
+    for name in ORDER {
+        if let Some(value) = found.get("record").and_then(|record| record.get(name)) {
+            flatten(name.to_owned(), value, &mut fields);
+        }
+    }
+    flatten("intact".to_owned(), found.get("intact").unwrap_or(&Value::Null), &mut fields);
+    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines = fields.iter().map(|(name, text)| format!("{name:width$}  {text}")).collect();
+    Answer::good(found).in_lines(lines)
+}
+
+fn flatten(name: String, value: &Value, fields: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(inner) => inner.iter().for_each(|(key, value)| flatten(format!("{name}.{key}"), value, fields)),
+        Value::String(text) => fields.push((name, text.clone())),
+        other => fields.push((name, other.to_string())),
+    }
 }
 
 fn records(answer: &Value) -> &[Value] {
@@ -204,6 +228,16 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_shown_in_the_order_of_its_line_and_an_altered_one_says_so() {
+        let record = json!({ "event": "e", "seq": 7, "who": { "name": "関" }, "t": "2026-11-21T05:05:00.1Z", "v": 1 });
+        let found = json!({ "seq": 7, "intact": false, "record": record });
+        let mut fields = Vec::new();
+        flatten("who".to_owned(), &json!({ "a": { "b": [1] } }), &mut fields);
+        assert_eq!(fields, [("who.a.b".to_owned(), "[1]".to_owned())]);
+        assert_eq!(line(&found), "#7 2026-11-21T05:05:00Z e  | 関 | ALTERED: run audit verify");
+    }
 
     #[test]
     fn what_is_typed_never_becomes_a_part_of_the_path_or_another_field() {

@@ -30,4 +30,4 @@ pub use login::{
 };
 pub use password::{Passwords, Problem, Profile};
 pub use rules::{Rules, RulesSource};
-pub use session::{Bearer, By, Entered, Listed, Live, NewSession, SessionError, Sessions};
+pub use session::{Attended, Bearer, By, Entered, Listed, Live, NewSession, SessionError, Sessions};

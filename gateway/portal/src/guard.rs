@@ -121,6 +121,10 @@ async fn meant(visit: &mut Visit, route: &Route) -> Result<(), Refused> {
                 visit.bearer = Some(found.ok_or(Refused::LoginFirst)?);
                 return Ok(());
             }
+            // Neither token nor cookie: there is no authority that a page could misuse.
+            if cookies::token(&visit.headers, SESSION).is_none() {
+                return Err(Refused::LoginFirst);
+            }
         }
         Origin::Same | Origin::SessionForm | Origin::InteractionForm => {}
     }

@@ -146,6 +146,7 @@ pub(crate) const ROUTES: &[Route] = routes! {
 
     Portal Post "/.sekimori/api/v1/session/token"      Anyone, Any, Problem, JSON, true => api::session::token;
     Portal Get  "/.sekimori/api/v1/session"            Program, Bearer, Problem, 0, false => api::session::own;
+    Portal Get  "/.sekimori/api/v1/session/all"        Role("session"), Bearer, Problem, 0, false => api::session::all;
     Portal Post "/.sekimori/api/v1/session/{part}/end" FreshRole("session"), Bearer, Problem, JSON, false => api::session::end;
     Portal Post "/.sekimori/api/v1/hr/import"          FreshRole("hr"), Bearer, Problem, directory::FILE_BOUND, false => api::hr::import;
     Portal Post "/.sekimori/api/v1/enrolment"          FreshRole("enrolment"), Bearer, Problem, JSON, false => api::enrolment::issue;

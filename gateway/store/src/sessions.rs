@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use model::{Aal, AccountId, EndReason, LockReason, Method, SessionId, SessionState, Timestamp, TokenHash, TokenKind};
+use model::{
+    Aal, AccountId, EndReason, LockReason, Method, SessionId, SessionState, StaffNo, Timestamp, TokenHash, TokenKind,
+};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -26,6 +28,10 @@ statements! {
     LIVING = "SELECT id, account, state, station, zone, address, user_agent, methods, aal, authenticated_at, started_at, \
               last_act, locked_at, lock_reason, absolute_until FROM session \
               WHERE account = $1 AND state <> 'ended' ORDER BY started_at DESC LIMIT 64";
+    EVERYBODYS = "SELECT s.id, s.account, s.state, s.station, s.zone, s.address, s.user_agent, s.methods, s.aal, \
+                  s.authenticated_at, s.started_at, s.last_act, s.locked_at, s.lock_reason, s.absolute_until, \
+                  p.staff_no, p.name FROM session s JOIN account a ON a.id = s.account JOIN person p ON p.id = a.person \
+                  WHERE s.state <> 'ended' AND ($1 = '' OR p.staff_no = $1) ORDER BY s.started_at DESC LIMIT $2";
     OVERDUE = "SELECT id, account, state, station, zone, address, user_agent, methods, aal, authenticated_at, started_at, \
                last_act, locked_at, lock_reason, absolute_until FROM session \
                WHERE state <> 'ended' AND (absolute_until <= $1 OR started_at <= $2 \
@@ -152,6 +158,33 @@ pub async fn by_token<'a>(
 pub async fn living<'a>(db: impl Into<Reader<'a>>, account: AccountId) -> Result<Vec<Session>, StoreError> {
     let rows = db.into().all::<SessionRow>(LIVING, args![account]).await?;
     rows.into_iter().map(Session::try_from).collect()
+}
+
+/// A session and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attended {
+    /// The session.
+    pub session: Session,
+    /// The person's staff number.
+    pub staff_no: String,
+    /// The person's name as HR writes it.
+    pub name: String,
+}
+
+/// The sessions of everybody, or of one staff number, that have not ended: newest first, at most `limit`.
+///
+/// # Errors
+/// [`StoreError::Engine`], [`StoreError::Corrupt`].
+pub async fn everybodys<'a>(
+    db: impl Into<Reader<'a>>,
+    staff_no: Option<&StaffNo>,
+    limit: i64,
+) -> Result<Vec<Attended>, StoreError> {
+    let staff_no = staff_no.map_or("", StaffNo::as_str);
+    let rows = db.into().all::<AttendedRow>(EVERYBODYS, args![staff_no, limit]).await?;
+    let attended =
+        |row: AttendedRow| Ok(Attended { session: row.session.try_into()?, staff_no: row.staff_no, name: row.name });
+    rows.into_iter().map(attended).collect()
 }
 
 /// What makes a session overdue.
@@ -430,6 +463,14 @@ impl TryFrom<SessionRow> for Session {
             absolute_until: Timestamp::from_micros(row.absolute_until),
         })
     }
+}
+
+#[derive(FromRow)]
+struct AttendedRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    staff_no: String,
+    name: String,
 }
 
 #[derive(FromRow)]

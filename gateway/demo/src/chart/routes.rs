@@ -99,6 +99,7 @@ impl Chart {
             (Some(Read), ["static", "chart.js"]) => {
                 asset("text/javascript; charset=utf-8", include_str!("../../assets/chart.js"))
             }
+            (Some(Read), ["static", "mark.svg"]) => asset("image/svg+xml", include_str!("../../assets/mark.svg")),
             (Some(Read), ["internal", "requests"]) => self.internal_requests(),
             (None, _) => words(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD, POST and PUT only"),
             _ => self.nothing(call),

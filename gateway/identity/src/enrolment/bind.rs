@@ -81,7 +81,7 @@ impl Enrolment {
             last_step: counter,
             detail,
         };
-        match self.bind(&open, entry, binding).await {
+        match self.bind(&mut open, entry, binding).await {
             Err(EnrolmentError::Store(StoreError::Duplicate { .. })) => {
                 self.refuse(&open, entry, AuthenticatorKind::Passkey, "bound-already").await
             }
@@ -94,7 +94,7 @@ impl Enrolment {
     /// # Errors
     /// [`EnrolmentError::Password`] says what is wrong with it, [`EnrolmentError::Busy`]. Others as named.
     pub async fn password(&self, entry: Entry<'_>, password: Secret<String>) -> Result<Progress, EnrolmentError> {
-        let open = self.open(entry).await?;
+        let mut open = self.open(entry).await?;
         self.judge(&open, password.clone()).await?;
         let rules = self.rules();
         let turn = self.0.hasher.turn().await?;
@@ -108,7 +108,7 @@ impl Enrolment {
             last_step: None,
             detail: Value::Null,
         };
-        self.bind(&open, entry, binding).await
+        self.bind(&mut open, entry, binding).await
     }
 
     /// A new seed, sealed into the enrolment and not bound until [`Enrolment::totp`].
@@ -154,7 +154,7 @@ impl Enrolment {
             detail: Value::Null,
         };
         open.state.seed = None;
-        self.bind(&open, entry, binding).await
+        self.bind(&mut open, entry, binding).await
     }
 
     async fn give_up(&self, open: &Open) -> Result<Progress, EnrolmentError> {
@@ -175,9 +175,10 @@ impl Enrolment {
 
     /// Binds, ends what it takes the place of, activates the account if that reaches AAL2, tells the
     /// person: one transaction (C-35).
-    async fn bind(&self, open: &Open, entry: Entry<'_>, binding: Binding<'_>) -> Result<Progress, EnrolmentError> {
+    async fn bind(&self, open: &mut Open, entry: Entry<'_>, binding: Binding<'_>) -> Result<Progress, EnrolmentError> {
         let account = open.person.account;
         let (basis, id) = (open.state.basis.name(), binding.id.to_string());
+        open.state.added = true;
         let mut tx = self.0.store.begin().await?;
         interactions::advance(&mut tx, &open.hash, &open.bytes, &open.state.to_bytes()?).await?;
         authenticators::insert(

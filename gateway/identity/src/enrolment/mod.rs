@@ -152,6 +152,8 @@ pub struct Progress {
     pub bound: Vec<Bound>,
     /// What is bound reaches AAL2, so that the person can log in.
     pub active: bool,
+    /// Some of it was bound in this enrolment: somebody who lost a passkey is active before the first step.
+    pub added: bool,
 }
 
 /// A seed for an authenticator app, shown once.
@@ -220,7 +222,7 @@ impl Enrolment {
             label: a.label,
             bound_at: a.bound_at,
         });
-        Ok(Progress { person: Arc::clone(&open.person), bound: bound.collect(), active })
+        Ok(Progress { person: Arc::clone(&open.person), bound: bound.collect(), active, added: open.state.added })
     }
 
     /// The enrolment that this browser may go on with, for a person who still works here.

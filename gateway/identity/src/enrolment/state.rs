@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) seed: Option<String>,
     /// Codes tried against it.
     pub(super) tries: u32,
+    /// Something has been bound in this enrolment.
+    pub(super) added: bool,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -48,7 +50,7 @@ impl Basis {
 
 impl State {
     pub(super) fn new(account: AccountId, basis: Basis) -> Self {
-        Self { account, basis, challenge: None, seed: None, tries: 0 }
+        Self { account, basis, challenge: None, seed: None, tries: 0, added: false }
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, EnrolmentError> {

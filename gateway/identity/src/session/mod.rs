@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Event, Outcome, Record, What, Who};
-use model::{AccountId, Clock, Edge, Method, SessionId, SessionState, Timestamp, Token, TokenKind};
+use model::{AccountId, Clock, Edge, Method, SessionId, SessionState, StaffNo, Timestamp, Token, TokenKind};
 use store::accounts::AccountState;
 use store::authenticators::{self, Holder};
 use store::sessions::{self, Session};
@@ -38,6 +38,8 @@ use registry::{Key, Registry};
 const COLD: usize = 8;
 /// How long such a look-up waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Sessions that are listed at once.
+const MOST_LISTED: i64 = 500;
 /// How often a reading that turned out outdated is repeated.
 const READINGS: usize = 4;
 
@@ -116,6 +118,17 @@ pub struct Listed {
     pub absolute_until: Timestamp,
 }
 
+/// A session in the list of everybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attended {
+    /// The person's staff number.
+    pub staff_no: String,
+    /// The person's name as HR writes it.
+    pub name: String,
+    /// The session.
+    pub session: Listed,
+}
+
 /// What a handshake code gave an app host.
 #[derive(Debug)]
 pub struct Entered {
@@ -190,6 +203,21 @@ impl Sessions {
         let now = self.now();
         let listed = rows.into_iter().map(|row| self.listed(row, now));
         Ok(listed.filter(|listed| listed.state != SessionState::Ended).collect())
+    }
+
+    /// The sessions of everybody, or of one staff number, that have not ended: newest first, at most 500.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`].
+    pub async fn everybodys(&self, staff_no: Option<&StaffNo>) -> Result<Vec<Attended>, SessionError> {
+        let rows = sessions::everybodys(&self.0.store, staff_no, MOST_LISTED).await?;
+        let now = self.now();
+        let attended = rows.into_iter().map(|row| Attended {
+            staff_no: row.staff_no,
+            name: row.name,
+            session: self.listed(row.session, now),
+        });
+        Ok(attended.filter(|attended| attended.session.state != SessionState::Ended).collect())
     }
 
     fn listed(&self, row: Session, now: Timestamp) -> Listed {

@@ -1,13 +1,14 @@
-//! Program logins and the end of other people's sessions.
+//! Program logins, who is logged in where, and the end of other people's sessions.
 
 use std::sync::Arc;
 
 use http::StatusCode;
-use identity::{By, SessionError};
+use identity::{Attended, By, SessionError};
 use model::{EndReason, SessionId, Token};
 use serde::{Deserialize, Serialize};
 
 use super::{body, caller, unfit};
+use crate::browser;
 use crate::guard::FRESH;
 use crate::handlers::{Answer, Guest};
 use crate::problem::json;
@@ -85,6 +86,58 @@ pub(crate) async fn own(visit: Guest) -> Answer {
             until: until.to_string(),
         },
     ))
+}
+
+#[derive(Serialize)]
+struct Everybodys {
+    sessions: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    /// For `session/{id}/end`.
+    id: String,
+    /// What records call it.
+    session: String,
+    staff_no: String,
+    name: String,
+    state: &'static str,
+    station: String,
+    zone: String,
+    browser: String,
+    started_at: String,
+    last_act: String,
+    until: String,
+}
+
+/// `GET session/all`: who is logged in where, or one `staff_no`'s.
+pub(crate) async fn all(visit: Guest) -> Answer {
+    let staff_no = match visit.query.field("staff_no") {
+        "" => None,
+        text => Some(text.parse().map_err(|_| unfit(&visit, "staff-no", "`staff_no` is no staff number"))?),
+    };
+    let attended = visit.parts().sessions.everybodys(staff_no.as_ref()).await?;
+    let sessions = attended.into_iter().map(Line::from).collect();
+    Ok(json(StatusCode::OK, &Everybodys { sessions }))
+}
+
+impl From<Attended> for Line {
+    fn from(attended: Attended) -> Self {
+        let session = attended.session;
+        Self {
+            id: session.id.to_string(),
+            session: session.session_hash,
+            staff_no: attended.staff_no,
+            name: attended.name,
+            state: session.state.name(),
+            station: session.station,
+            zone: session.zone,
+            browser: browser::words(&session.user_agent),
+            started_at: session.started_at.to_string(),
+            last_act: session.last_act.to_string(),
+            until: session.absolute_until.to_string(),
+        }
+    }
 }
 
 #[derive(Serialize)]

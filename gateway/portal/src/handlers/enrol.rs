@@ -27,7 +27,7 @@ pub(crate) async fn show(visit: Guest) -> Answer {
         "passkey" => passkey_page(&visit, &token, StatusCode::OK, None).await,
         "password" => Ok(password_page(&visit, &token, &progress, StatusCode::OK, None)),
         "totp" => totp_page(&visit, &token).await,
-        _ if progress.active => Ok(second_page(&visit, &token)),
+        _ if progress.active && progress.added => Ok(second_page(&visit, &token)),
         _ => Ok(person_page(&visit, &token, &progress)),
     }
 }

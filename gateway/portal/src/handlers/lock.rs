@@ -19,15 +19,14 @@ const FAILED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
 /// `GET /lock`. `again` in the address renews the interaction of a page that stands open.
 pub(crate) async fn show(visit: Guest) -> Answer {
-    let text = visit.interaction_text();
-    match visit.held.as_ref().map(|held| held.state) {
-        Some(SessionState::Locked) => {}
-        Some(_) if text.is_empty() => return Ok(see_other("/")),
-        _ if text.is_empty() => return Ok(see_other("/login")),
-        _ => return Ok(see_other(&format!("/login?i={text}"))),
-    }
-    let Ok(token) = Token::parse(text) else {
-        return Ok(lock_place(&begin_here(&visit).await?));
+    let token = Token::parse(visit.interaction_text());
+    let locked = visit.held.as_ref().map(|held| held.state == SessionState::Locked);
+    let token = match (locked, token) {
+        (Some(true), Ok(token)) => token,
+        (Some(true), Err(_)) => return Ok(lock_place(&begin_here(&visit).await?)),
+        (_, Ok(token)) => return Ok(see_other(&format!("/login?i={}", token.text()))),
+        (Some(false), Err(_)) => return Ok(see_other("/")),
+        (None, Err(_)) => return Ok(see_other("/login")),
     };
     if !visit.query.field("again").is_empty() {
         let start = if visit.query.field("start") == "1" { "&start=1" } else { "" };

@@ -1,5 +1,7 @@
 //! The proxy from outside: raw bytes in, raw bytes at the upstream, records in the journal.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
 mod browser;
 mod client_headers;
 mod cookies;
