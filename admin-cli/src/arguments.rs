@@ -206,19 +206,31 @@ pub(crate) struct Verify {
 
 #[derive(Args)]
 pub(crate) struct Search {
-    /// Event name, e.g. request.deny; a prefix ending in a dot takes the family.
+    /// Event name, e.g. request.deny, or its first word for the whole family.
     #[arg(long)]
     pub(crate) event: Option<String>,
-    /// Staff number.
+    /// How it came out: ok, denied, failed, aborted, pending.
+    #[arg(long)]
+    pub(crate) outcome: Option<String>,
+    /// Staff number of who did it.
     #[arg(long)]
     pub(crate) staff_no: Option<String>,
     /// Patient.
     #[arg(long)]
     pub(crate) patient: Option<String>,
-    /// From this moment on.
+    /// App.
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// The number that a page shows at its foot.
+    #[arg(long)]
+    pub(crate) request: Option<String>,
+    /// The session's hash, as records have it.
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// From this moment on, e.g. 2026-11-21T22:00:00+09:00.
     #[arg(long)]
     pub(crate) from: Option<String>,
-    /// Up to this moment.
+    /// Before this moment.
     #[arg(long)]
     pub(crate) until: Option<String>,
     /// At most this many.

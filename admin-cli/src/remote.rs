@@ -95,8 +95,12 @@ async fn find(client: &Client, search: Search) -> Result<Value, Failure> {
     let mut wanted = search.limit as usize;
     let fields = query(&[
         ("event", search.event),
+        ("outcome", search.outcome),
         ("staff_no", search.staff_no),
         ("patient", search.patient),
+        ("app", search.app),
+        ("request_id", search.request),
+        ("session", search.session),
         ("since", search.from),
         ("until", search.until),
     ]);

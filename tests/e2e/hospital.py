@@ -170,10 +170,10 @@ class Hospital:
     # People
 
     def ctl(self, *arguments, client=True, expect=0):
-        """Runs `sekimorictl`; its JSON. `expect` is the exit code."""
+        """Runs `sekimorictl`; its JSON. `client` is another `cli.toml`, or False; `expect` the exit code."""
         command = [BINARIES / "sekimorictl", "--output", "json"]
         if client:
-            command += ["--client", self.folder / "var" / "cli.toml"]
+            command += ["--client", self.folder / "var" / "cli.toml" if client is True else client]
         ran = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60,
                              env=self.environment if not client else ENVIRONMENT)
         assert ran.returncode == expect, f"{arguments}: {ran.returncode}: {ran.stdout}{ran.stderr}"

@@ -335,8 +335,10 @@ def test_req_h36_what_would_outlive_the_session_is_dropped(door, seen):
     seen.answer = reply(*gone, "Content-Security-Policy: default-src 'none'", "X-App: kept")
     answer = door.ask("GET /pages/a")
     names = {name for name, _ in answer.headers}
-    assert not {line.split(":")[0].lower() for line in gone} - {"x-request-id"} & names
+    assert not {line.split(":")[0].lower() for line in gone} - {"x-request-id", "strict-transport-security"} & names
     assert answer.header("x-request-id") != "x" and len(answer.all("x-request-id")) == 1
+    # Ours, and not the upstream's.
+    assert answer.all("strict-transport-security") == ["max-age=31536000"]
     assert answer.header("x-app") == "kept" and answer.header("content-security-policy")
 
 
