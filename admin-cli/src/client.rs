@@ -170,6 +170,20 @@ fn trust(ca: &Path) -> Result<Arc<ClientConfig>, Failure> {
     Ok(Arc::new(config))
 }
 
+/// One of a problem's list: a sentence, or a place in a file and what is wrong there.
+fn listed(item: &Value) -> String {
+    let text = |name: &str| item.get(name).and_then(Value::as_str);
+    let line = item.get("line").and_then(Value::as_u64).filter(|line| *line > 0).map(|line| format!("line {line}"));
+    let column = text("column").map(|column| format!("column {column}"));
+    let place: Vec<String> = [line, column].into_iter().flatten().collect();
+    match (item.as_str(), text("message")) {
+        (Some(sentence), _) => sentence.to_owned(),
+        (None, Some(message)) if place.is_empty() => message.to_owned(),
+        (None, Some(message)) => format!("{}: {message}", place.join(", ")),
+        (None, None) => item.to_string(),
+    }
+}
+
 /// The problem document (RFC 9457) as one sentence, with its list of problems below it.
 fn refusal(status: http::StatusCode, problem: &Value) -> String {
     let text = |name: &str| problem.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -180,7 +194,7 @@ fn refusal(status: http::StatusCode, problem: &Value) -> String {
     };
     for item in problem.get("problems").and_then(Value::as_array).into_iter().flatten() {
         message.push_str("\n  ");
-        message.push_str(&item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+        message.push_str(&listed(item));
     }
     if status == http::StatusCode::UNAUTHORIZED {
         message.push_str("\n  log in first: sekimorictl login (the portal shows the code)");

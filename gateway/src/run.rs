@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use audit::{Event, Outcome, Record, What, Who, Why};
 use config::Snapshot;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -67,6 +68,7 @@ pub(crate) fn runtime(snapshot: &Snapshot) -> Result<Runtime, Failure> {
 
 /// Serves until SIGTERM or SIGINT. `beside` are tasks that stop with the gateway.
 pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
     let snapshot = parts.current.load();
     let https = listen(snapshot.settings.server.https).await?;
     let http = match snapshot.settings.server.http {
@@ -75,16 +77,20 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
     };
     let (stop, stopping) = watch::channel(false);
     let mut background = background(&parts, &stopping, beside);
-    note(&parts, Event::ProcessStart, &snapshot).await?;
+    let started = note(Event::ProcessStart, &snapshot).detail("pid", std::process::id());
+    parts.journal.append_synced(&started).await?;
     tracing::info!(https = %snapshot.settings.server.https, generation = snapshot.generation, "serving");
     let served = parts.proxy.serve(proxy::Listeners { https, http, drain: DRAIN }, stopped(stopping));
     tokio::pin!(served);
-    let mut signals = Signals::new()?;
+    let mut stopped_by = None;
     loop {
         tokio::select! {
             () = &mut served => break,
             told = signals.next() => match (told, file) {
-                (Told::Stop, _) => { stop.send_replace(true); }
+                (Told::Stop(signal), _) => {
+                    stopped_by = Some(signal);
+                    stop.send_replace(true);
+                }
                 (Told::Reload, Some(file)) => reload(&parts, file).await,
                 (Told::Reload, None) => {}
             },
@@ -92,7 +98,11 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
     }
     stop.send_replace(true);
     while background.join_next().await.is_some() {}
-    note(&parts, Event::ProcessStop, &parts.current.load()).await?;
+    let mut ended = note(Event::ProcessStop, &parts.current.load());
+    if let Some(signal) = stopped_by {
+        ended = ended.detail("signal", signal);
+    }
+    parts.journal.append_synced(&ended).await?;
     parts.journal.close()?;
     parts.store.close().await;
     Ok(())
@@ -130,18 +140,22 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Swaps one snapshot for the next, or says why not and keeps the old one (design.md §10).
 async fn reload(parts: &Parts, file: &Path) {
+    let former = parts.current.load();
     let outcome = swap(parts, file).await;
     let (event, result, reason) = match &outcome {
         Ok(_) => (Event::ConfigLoad, Outcome::Ok, None),
         Err(reason) => (Event::ConfigReject, Outcome::Failed, Some(reason.as_str())),
     };
     let snapshot = parts.current.load();
-    let record = Record::new(event, result)
+    let mut record = Record::new(event, result)
         .who(Who::system("reload"))
-        .what(What::thing("configuration", &snapshot.policy_hash))
-        .why(Why { reason, generation: Some(snapshot.generation), ..Why::default() });
+        .what(What::thing("configuration", &file.display().to_string()))
+        .why(Why { reason, ..in_force(&snapshot) });
     match outcome {
-        Ok(generation) => tracing::info!(generation, "reloaded"),
+        Ok(generation) => {
+            record = record.change(&described(&former), &described(&snapshot));
+            tracing::info!(generation, "reloaded");
+        }
         Err(reason) => tracing::error!(reason, "reload refused; the old configuration stays"),
     }
     if let Err(error) = parts.journal.append_synced(&record).await {
@@ -162,13 +176,19 @@ async fn swap(parts: &Parts, file: &Path) -> Result<u64, String> {
     Ok(snapshot.generation)
 }
 
-async fn note(parts: &Parts, event: Event, snapshot: &Snapshot) -> Result<(), Failure> {
-    let record = Record::new(event, Outcome::Ok)
+fn described(snapshot: &Snapshot) -> Value {
+    json!({ "policy": snapshot.policy_hash, "generation": snapshot.generation })
+}
+
+fn in_force(snapshot: &Snapshot) -> Why<'_> {
+    Why { policy: Some(&snapshot.policy_hash), generation: Some(snapshot.generation), ..Why::default() }
+}
+
+fn note(event: Event, snapshot: &Snapshot) -> Record {
+    Record::new(event, Outcome::Ok)
         .who(Who::system("gateway"))
-        .why(Why { policy: Some(&snapshot.policy_hash), generation: Some(snapshot.generation), ..Why::default() })
-        .detail("version", env!("CARGO_PKG_VERSION"));
-    parts.journal.append_synced(&record).await?;
-    Ok(())
+        .why(in_force(snapshot))
+        .detail("version", env!("CARGO_PKG_VERSION"))
 }
 
 struct Signals {
@@ -188,8 +208,8 @@ impl Signals {
 
     async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Stop,
-            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
             _ = self.hang_up.recv() => Told::Reload,
         }
     }
@@ -197,6 +217,6 @@ impl Signals {
 
 /// What a signal asks for.
 enum Told {
-    Stop,
+    Stop(&'static str),
     Reload,
 }

@@ -1,9 +1,24 @@
 """A person at headless Chromium with a virtual passkey in the machine (DevTools WebAuthn)."""
 
 import base64
+import contextlib
 import hashlib
 
 from hospital import wait_until
+
+
+@contextlib.contextmanager
+def browsing(hospital):
+    """Chromium that trusts this hospital's certificate."""
+    from playwright.sync_api import sync_playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[
+            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+            "--disable-component-update", "--disable-sync",
+            f"--ignore-certificate-errors-spki-list={spki(hospital.folder / 'var')}",
+            "--host-resolver-rules=MAP *.localhost 127.0.0.1"])
+        yield browser
+        browser.close()
 
 
 def spki(ca_folder):
@@ -59,6 +74,11 @@ class Person:
             page.click("#passkey button.main")
         page.wait_for_url(lambda url: not url.startswith(asking), timeout=10000)
         return self
+
+    def away(self, away=True):
+        """Nobody touches the passkey for now: pages that ask for it wait."""
+        self.cdp.send("WebAuthn.setAutomaticPresenceSimulation", {
+            "authenticatorId": self.authenticator, "enabled": not away})
 
     def close(self):
         self.context.close()

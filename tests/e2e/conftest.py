@@ -50,8 +50,23 @@ def ward(tmp_path_factory, recorder):
 
 
 @pytest.fixture(scope="session")
-def staff(hospital):
-    """People by staff number, enrolled once; `staff(no)` logs nobody in."""
+def lab(tmp_path_factory, recorder):
+    """A hospital for trying rules: chart and laboratory are the recorder, its clock is ours to move, and its ward
+    is 127.0.0.0/24, its office 127.0.1.0/24, anywhere else unknown."""
+    made = Hospital(tmp_path_factory.mktemp("lab"), {"chart": recorder.port, "lab": recorder.port}, clock=True)
+    zones = {'"127.0.0.0/8", "::1/128"': '"127.0.0.0/24"', '"192.0.2.0/24"': '"127.0.1.0/24"'}
+    text = made.file.read_text()
+    for old, new in zones.items():
+        assert old in text
+        text = text.replace(old, new)
+    made.file.write_text(text)
+    made.prepare().start().open_desk()
+    yield made
+    made.stop()
+
+
+def enrolled(hospital):
+    """People by staff number, enrolled once, logged in by whoever asks."""
     known = {}
 
     def find(staff_no):
@@ -60,6 +75,16 @@ def staff(hospital):
         return known[staff_no]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def staff(hospital):
+    return enrolled(hospital)
+
+
+@pytest.fixture(scope="session")
+def lab_staff(lab):
+    return enrolled(lab)
 
 
 @pytest.fixture()
@@ -86,15 +111,3 @@ def door(hospital, physician, seen):
     seen.requests.clear()
     yield Door(hospital, "recorder", physician.cookie("recorder"))
     assert all(len(request.all("sekimori-assertion")) == 1 for request in seen.requests)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[
-            "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--host-resolver-rules=MAP *.localhost 127.0.0.1"])
-        yield browser
-        browser.close()

@@ -211,7 +211,8 @@ class Hospital:
         """The journal's records, from its files."""
         found = []
         for segment in sorted(self.journal.glob("*.jsonl")):
-            for line in segment.read_bytes().splitlines():
+            whole, _, _ = segment.read_bytes().rpartition(b"\n")
+            for line in whole.splitlines():
                 record = json.loads(line)
                 if event is None or record["event"] == event:
                     found.append(record)

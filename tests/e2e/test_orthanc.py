@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from browser import Person, spki
+from browser import Person, browsing
 from conftest import CLERK, PHYSICIAN, RADIOGRAPHER
 from hospital import DOMAIN, Hospital
 from orthanc import Orthanc
@@ -36,14 +36,8 @@ def images(imaging):
 
 @pytest.fixture(scope="module")
 def browser(imaging):
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[
-            "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
-            f"--ignore-certificate-errors-spki-list={spki(imaging.folder / 'var')}",
-            "--host-resolver-rules=MAP *.localhost 127.0.0.1"])
+    with browsing(imaging) as browser:
         yield browser
-        browser.close()
 
 
 def picture(patient):

@@ -359,7 +359,7 @@ def test_a_handshake_code_is_for_one_browser_on_one_host_once_for_thirty_seconds
     refused(nurse.web, stolen, "unknown-or-used")
     unused = code_for(nurse, app)
     nurse.press("/lock")
-    refused(nurse.web, unused, "unknown-or-used")
+    refused(nurse.web, unused, "not-active")
     assert enter(nurse.web, app + "/.sekimori/enter").status == 410
     assert nurse.web.fetch(unused).status == 403, "only a navigation enters"
 

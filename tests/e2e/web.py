@@ -74,6 +74,8 @@ class Web:
     def __init__(self, ca_file, port):
         self.ca_file, self.port = ca_file, port
         self.tls = ssl.create_default_context(cafile=ca_file)
+        # Where the machine stands: any address of 127.0.0.0/8.
+        self.address = "127.0.0.1"
         self.cookies = {}
         self.set_cookies = []  # every line it was ever sent
 
@@ -100,7 +102,7 @@ class Web:
         port = parts.port or self.port
         connection = http.client.HTTPSConnection(parts.hostname, port, context=self.tls, timeout=15)
         connection._create_connection = lambda *_args, **_more: socket.create_connection(
-            ("127.0.0.1", port), 15)
+            ("127.0.0.1", port), 15, (self.address, 0))
         target = parts.path or "/"
         if parts.query:
             target += "?" + parts.query

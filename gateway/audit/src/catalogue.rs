@@ -93,7 +93,7 @@ events! {
     SessionLock "session.lock" 1 [Ok] "A session was locked.", "`why.reason`";
     SessionUnlock "session.unlock" 1 [Ok, Failed, Denied] "A locked session was opened by a factor of the same account, or that failed.", "`detail.method`, `why.reason`";
     SessionEnd "session.end" 1 [Ok] "A session ended for good.", "`why.reason`";
-    HandshakeEnter "handshake.enter" 1 [Ok] "A browser brought its session from the portal to an app host.", "`what.app`";
+    HandshakeEnter "handshake.enter" 1 [Ok] "A browser brought its session from the portal to an app host.", "`what.id`, `from.host`";
     HandshakeRefuse "handshake.refuse" 1 [Denied] "A handshake's code was used twice, too late, elsewhere, or is unknown.", "`why.reason`";
     RequestPermit "request.permit" 1 [Ok, Failed, Aborted] "A request was let through, recorded once because its outcome was known before its head was released.", "`detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`";
     RequestDeny "request.deny" 1 [Denied, Failed] "A request was refused: by policy, a locked session, no session, or a part that failed.", "`why.reason`, `detail.status`, `detail.missing`";
@@ -109,11 +109,11 @@ events! {
     AccountCreate "account.create" 1 [Ok] "A person got an account.", "`change.after`";
     AccountActivate "account.activate" 1 [Ok] "An account became active.", "`change`";
     GrantAdd "grant.add" 1 [Ok] "An account was given a role for a reason.", "`why.grant`, `why.purpose`, `change.after`";
-    HrImport "hr.import" 1 [Ok, Failed, Denied] "An HR file was applied, or refused whole.", "`detail.file`, `detail.sha256`, counts, `why.reason`";
+    HrImport "hr.import" 1 [Ok, Failed, Denied] "An HR file was applied, or refused whole.", "`detail.sha256`, `detail.counts`, `why.reason`";
     HrPerson "hr.person" 1 [Ok] "An applied HR file, or bootstrap, added or changed a person.", "`what.id` (staff number), `change`";
     CliLogin "cli.login" 1 [Ok, Failed] "A one-time code became a bearer token of `sekimorictl`.", "`detail.expires`";
     PolicyTest "policy.test" 1 [Ok, Denied, Failed] "Somebody asked what the policy would decide for a person.", "`what`, `detail.subject`, `detail.decision`";
-    AuditRead "audit.read" 1 [Ok, Denied] "Somebody read the journal.", "`detail.query`, `detail.records`";
+    AuditRead "audit.read" 1 [Ok, Denied] "Somebody read the journal.", "`detail.query`";
     JournalSegment "journal.segment" 1 [Ok] "The first line of a segment. Written by the journal itself.", "`detail.format`, `detail.segment`, `detail.previous`";
     JournalRecover "journal.recover" 1 [Ok] "The journal went on in a new segment after something was wrong. Written by the journal itself.", "`why.reason`, `detail.refused`, `detail.torn`, `detail.restored`, `detail.missing`";
     ClockOffset "clock.offset" 1 [Ok, Failed] "The clock was compared with its source.", "`detail.offset_us`, `detail.source`";

@@ -169,6 +169,9 @@ impl Refused {
                 ..Why::default()
             })
             .detail("status", i64::from(self.refusal.status()));
+        if let Refusal::Denied { missing, .. } = &self.refusal {
+            record = record.detail("missing", &serde_json::Value::from(missing.as_slice()));
+        }
         if let Some(live) = &about.session {
             record = record.who(live.who().clone());
         }

@@ -1,0 +1,392 @@
+"""The portal from outside: every route with and without authority, and the pages as a person sees them."""
+
+import os
+import pathlib
+import re
+import urllib.parse
+
+import pytest
+
+from browser import Person, browsing
+from conftest import CLERK, NURSE
+from hospital import DOMAIN, ROOT, Staff, wait_until
+from web import FETCH, NAVIGATION
+
+SOME = "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77"
+API = "/.sekimori/api/v1/"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+# Who may use what, as somebody thought about it: a new route is red until it is here.
+ANYONE = {"GET /login", "GET /lock", "GET /enrol", "GET /.sekimori/jwks.json", "GET /.sekimori/assets/{part}",
+          "GET /.sekimori/enter", "POST /login/name", "POST /login/passkey", "POST /login/password",
+          "POST /login/totp", "POST /enrol/start", "POST /enrol/passkey", "POST /enrol/password",
+          "POST /enrol/totp", "POST /enrol/finish", f"POST {API}session/token"}
+HOLDER = {"GET /", "GET /sessions", "GET /cli", "POST /lock", "POST /logout", "POST /unlock/passkey",
+          "POST /unlock/password", "POST /sessions/end", "POST /cli", "POST /.sekimori/lock"}
+REGISTRAR = {f"POST {API}hr/import", f"POST {API}enrolment"}
+AUDITOR = {f"GET {API}audit/tail", f"GET {API}audit/records/{{part}}", f"GET {API}audit/search"}
+SYSADMIN = {f"GET {API}session/all", f"POST {API}session/{{part}}/end", f"POST {API}policy/test"}
+PROGRAM = {f"GET {API}session"}
+ROUTES = sorted(ANYONE | HOLDER | REGISTRAR | AUDITOR | SYSADMIN | PROGRAM)
+
+
+@pytest.fixture(scope="module")
+def people(ward):
+    """Somebody without any right to the API, and a registrar who has them all."""
+    return {"clerk": ward.hire(CLERK), "registrar": ward.officer}
+
+
+@pytest.fixture(params=["clerk", "registrar"])
+def somebody(request, ward, people):
+    """The same checks for both, logged in at the portal and at an app."""
+    person = people[request.param]
+    person.web = ward.web()
+    person.login(ward.origin("recorder") + "/")
+    return person
+
+
+def address(ward, route):
+    """Method and address of a route, on the host that has it."""
+    method, path = route.split(" ")
+    host = "recorder" if path in ("/.sekimori/enter", "/.sekimori/lock") else "auth"
+    return method, ward.origin(host) + path.replace("{part}", SOME)
+
+
+def ask(web, ward, route, headers, body=None):
+    method, url = address(ward, route)
+    return web.request(method, url, headers=headers, follow=False, body=body if method == "POST" else None)
+
+
+def is_page(route):
+    return "/.sekimori/" not in route or "enter" in route
+
+
+# Every route
+
+
+def test_atk_a37_this_list_has_every_route_there_is():
+    table = (ROOT / "gateway" / "portal" / "src" / "routes" / "table.txt").read_text()
+    assert {" ".join(line.split(" ")[1:3]) for line in table.splitlines()} == set(ROUTES)
+
+
+def test_atk_a37_without_a_session_no_route_gives_more_than_a_way_to_log_in(ward):
+    for route in ROUTES:
+        browser = {**NAVIGATION, "Sec-Fetch-Site": "same-origin", **FORM} if is_page(route) else FETCH
+        got = ask(ward.web(), ward, route, browser, b"t=x")
+        if route in ANYONE:
+            assert got.status in (200, 403, 404, 410, 422, 303), route
+            assert not any(line.startswith("__Host-sk=") for line in got.all("set-cookie")), route
+        elif is_page(route):
+            assert got.status == 303 and got.header("location").startswith(("/login", "/lock")), route
+        else:
+            assert got.status == 401 and got.header("content-type") == "application/problem+json", route
+        program = ask(ward.web(), ward, route, {"Authorization": "Bearer " + "A" * 43}, b"{}")
+        assert route in ANYONE or program.status in (303, 401, 403), route
+
+
+def test_atk_a37_the_api_is_for_those_whom_the_policy_names(ward, people):
+    for person in people.values():
+        person.web = ward.web()
+        person.login()
+        for route in sorted(REGISTRAR | AUDITOR | SYSADMIN | PROGRAM):
+            got = ask(person.web, ward, route, FETCH, b"{}")
+            if person is people["registrar"] or route in PROGRAM:
+                assert got.status in (200, 404, 422), route
+            else:
+                assert (got.status, got.json["reason"]) == (403, "no-role"), route
+                deny = ward.records("request.deny")[-1]
+                assert (deny["who"]["staff_no"], deny["what"]["app"]) == (CLERK, "sekimori"), route
+
+
+def test_atk_a37_there_is_nothing_beside_the_routes(ward, people):
+    web = people["registrar"].web
+    for path in ("/admin", "/debug", "/metrics", "/healthz", "/status", "/actuator", "/.env", "/.git/config", "/api", "/server-status",
+                 "/.sekimori", "/.sekimori/", "/.sekimori/api", "/.sekimori/api/v1", "/.sekimori/api/v1/", "/.sekimori/api/v2/session",
+                 "/.sekimori/debug", "/.sekimori/state", "/login/", "/Login", "/%6cogin"):
+        for host in ("auth", "recorder"):
+            if host == "recorder" and not path.startswith("/.sekimori"):
+                continue
+            assert web.fetch(ward.origin(host) + path).status in (400, 404), (host, path)
+    for route in ROUTES:
+        method, url = address(ward, route)
+        for other in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"} - {method}:
+            got = web.request(other, url, headers=FETCH, follow=False)
+            twin = f"{other} {route.split(' ')[1]}" in ROUTES
+            assert twin or got.status in (400, 404, 405, 501), (route, other)
+    for path in ("/", "/login", "/sessions", "/.sekimori/api/v1/session", "/.sekimori/jwks.json"):
+        assert web.fetch(ward.origin("recorder") + "/.sekimori" + path.removeprefix("/.sekimori")).status == 404, "on app hosts"
+
+
+# From somewhere else
+
+
+def strangers(ward):
+    """What a browser says of a request that another page has made."""
+    app = ward.origin("recorder")
+    for site, origin in (("same-site", app), ("same-site", f"https://chart.{DOMAIN}:{ward.https}"), ("cross-site", "https://evil.example"),
+                         ("cross-site", "null"), ("same-site", None), ("cross-site", None), ("none", None)):
+        yield {"Sec-Fetch-Site": site, **({"Origin": origin} if origin else {})}
+    # A browser without fetch metadata says it by Origin alone.
+    yield {"Origin": app}
+    yield {"Origin": "null"}
+    yield {"Origin": ward.origin() + ".evil.example"}
+    yield {"Origin": f"http://auth.{DOMAIN}:{ward.https}"}
+    yield {}
+
+
+def test_atk_a45_a46_no_other_origin_drives_a_route(ward, somebody):
+    web = somebody.web
+    page = web.open(ward.origin() + "/")
+    token = page.form("/lock")["fields"]["t"]
+    body = urllib.parse.urlencode({"t": token, "name": NURSE, "secret": "x", "credential": "{}"}).encode()
+    before = len(ward.records())
+    for route in [route for route in ROUTES if route.startswith("POST") and not route.endswith("session/token")]:
+        for stranger in strangers(ward):
+            if route == "POST /.sekimori/lock" and stranger.get("Origin") == ward.origin("recorder") and "Sec-Fetch-Site" not in stranger:
+                continue  # its own origin there
+            modes = [{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}, {"Sec-Fetch-Mode": "no-cors"}]
+            for mode in modes if "Sec-Fetch-Site" in stranger else [{}]:
+                got = ask(web, ward, route, {**FORM, **mode, **stranger}, body)
+                assert got.status == 403, (route, stranger, mode)
+    assert web.open(ward.origin() + "/").status == 200, "still logged in and not locked"
+    new = {r["event"] for r in ward.records()[before:]}
+    assert new <= {"request.permit", "request.deny"}, new
+    # The same with the page's own words: the token in the form is good for its own session alone.
+    assert web.submit(page, {"action": "/lock", "fields": {"t": "A" * 43}}, follow=False).status == 403
+    assert web.submit(page, {"action": "/lock", "fields": {}}, follow=False).status == 403
+    assert web.submit(page, page.form("/lock"), follow=False).status == 303
+
+
+def test_atk_a46_what_an_app_page_reads_of_the_portal_is_nothing(ward, people):
+    person = people["registrar"]
+    person.web = ward.web()
+    person.login(ward.origin("recorder") + "/")
+    for route in [route for route in ROUTES if route.startswith("GET")]:
+        for origin in (ward.origin("recorder"), "https://evil.example", "null"):
+            got = ask(person.web, ward, route, {**FETCH, "Sec-Fetch-Site": "same-site", "Origin": origin})
+            for name in ("access-control-allow-origin", "access-control-allow-credentials", "timing-allow-origin"):
+                assert got.header(name) is None, route
+            if "assets" not in route:
+                assert got.header("cross-origin-resource-policy") == "same-origin", route
+            if route.startswith(f"GET {API}"):
+                assert got.status == 403, "the portal's cookie counts for the portal's pages alone"
+
+
+def test_atk_a46_an_app_hosts_token_is_worth_nothing_at_the_portal(ward, somebody):
+    thief = ward.web()
+    thief.cookies[f"auth.{DOMAIN}"] = dict(somebody.web.cookies[f"recorder.{DOMAIN}"])
+    for route in sorted((HOLDER | REGISTRAR | AUDITOR | SYSADMIN | PROGRAM) - {"POST /.sekimori/lock"}):
+        headers = {**NAVIGATION, "Sec-Fetch-Site": "same-origin", **FORM} if is_page(route) else FETCH
+        got = ask(thief, ward, route, headers, b"t=x")
+        assert got.status in (303, 401, 403), route
+        assert got.status != 303 or got.header("location").startswith("/login"), route
+
+
+# What every answer carries
+
+
+def test_req_c46_every_answer_of_ours_keeps_a_browser_to_our_rules(ward, somebody):
+    for route in ROUTES:
+        headers = {**NAVIGATION, "Sec-Fetch-Site": "same-origin"} if is_page(route) else FETCH
+        if route in ("POST /logout", "POST /lock", "POST /.sekimori/lock"):
+            headers = {**headers, "Sec-Fetch-Site": "cross-site"}
+        got = ask(somebody.web, ward, route, headers, b"{}")
+        policy = got.header("content-security-policy")
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy, route
+        assert "max-age=63072000" in got.header("strict-transport-security"), route
+        assert got.header("x-content-type-options") == "nosniff" and got.header("referrer-policy") == "no-referrer", route
+        assert got.header("cache-control") == "no-store" or route.endswith(("jwks.json", "assets/{part}")), route
+        assert got.header("server") is None and got.header("x-powered-by") is None
+    for script in re.findall(r'(?:src|href)="(/\.sekimori/assets/[^"]+)"', somebody.web.open(ward.origin() + "/login?i=x").text):
+        asset = somebody.web.open(ward.origin() + script)
+        assert asset.status == 200 and asset.header("cache-control").startswith("public")
+        for forbidden in ("localStorage", "sessionStorage", "document.cookie", "innerHTML", "eval(", "http://"):
+            assert forbidden not in asset.text or script.endswith(".svg"), (script, forbidden)
+
+
+# The pages as people see them
+
+
+@pytest.fixture(scope="module")
+def browser(ward):
+    with browsing(ward) as browser:
+        yield browser
+
+
+def look(person, name):
+    """What must hold for every page of ours on this screen; a picture of it in `SEKIMORI_PICTURES`."""
+    page = person.page
+    if folder := os.environ.get("SEKIMORI_PICTURES"):
+        page.screenshot(path=pathlib.Path(folder) / f"{name}.png", full_page=True)
+    seen = page.evaluate("""() => {
+        const box = (e) => e.getBoundingClientRect();
+        const shown = (e) => box(e).width > 1 && getComputedStyle(e).visibility !== "hidden";
+        const pressed = [...document.querySelectorAll("button, a.button, input:not([type=hidden])")].filter(shown);
+        return {
+            wide: document.documentElement.scrollWidth - innerWidth,
+            low: pressed.filter((e) => box(e).height < 48).map((e) => e.outerHTML),
+            main: [...document.querySelectorAll(".main")].filter(shown).map((e) => box(e).bottom - innerHeight),
+            title: document.title, heading: document.querySelectorAll("h1").length, lang: document.documentElement.lang,
+            missing: document.body.innerText.includes("\\u27e8"),
+        }; }""")
+    assert seen["wide"] <= 0, f"{name} scrolls sideways"
+    assert seen["low"] == [], f"{name}: too small for gloves"
+    assert all(below <= 0 for below in seen["main"]), f"{name}: the main button is below the fold"
+    assert seen["heading"] == 1 and seen["title"] and not seen["missing"], name
+    return seen
+
+
+SCREENS = [("ja-JP", (1280, 720)), ("ja-JP", (800, 1280)), ("en-GB", (1280, 720)), ("en-GB", (800, 1280))]
+
+
+@pytest.mark.parametrize(("locale", "size"), SCREENS, ids=[f"{locale[:2]}-{size[0]}" for locale, size in SCREENS])
+def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen, locale, size):
+    staff_no = dict(zip(SCREENS, ("000140", "000141", "000142", "000201")))[locale, size]
+    person = Person(browser, ward, staff_no, locale, size)
+    page, portal, app = person.page, ward.origin(), ward.origin("recorder")
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if "Content Security Policy" in line.text else None)
+
+    def see(name):
+        assert look(person, f"{locale[:2]}-{size[0]}-{name}")["lang"] == locale[:2]
+
+    code = ward.issue(staff_no)
+    page.goto(portal + "/enrol")
+    see("01-enrol")
+    page.fill("#staff_no", staff_no)
+    page.fill("#code", "AAAAA-AAAAA")
+    page.click("button.main")
+    see("02-enrol-wrong")
+    page.fill("#staff_no", staff_no)
+    page.fill("#code", code)
+    page.click("button.main")
+    see("03-is-this-you")
+    page.click("a.main[href*='by=passkey']")
+    see("04-enrol-passkey")
+    page.click("#passkey button.main")
+    page.wait_for_selector("form[action^='/enrol/finish']")
+    see("05-second")
+    page.click("a.main[href*='by=password']")
+    see("06-password")
+    page.goto(page.url.replace("by=password", "by=totp"))
+    see("07-codes")
+    page.go_back()
+    page.goto(page.url.split("&")[0])
+    page.click("form[action^='/enrol/finish'] button")
+    see("08-enrolled")
+    page.goto(app + "/pages/work?bed=3")
+    see("09-login")
+    page.fill("#name", staff_no)
+    person.away()
+    page.click("button.main")
+    page.wait_for_selector("#passkey")
+    see("10-login-passkey")
+    person.away(False)
+    page.reload()
+    page.wait_for_url(lambda url: url == app + "/pages/work?bed=3", timeout=10000)
+    assert page.inner_text("body") == "ok"
+    page.goto(portal + "/")
+    see("11-launcher")
+    page.goto(portal + "/sessions")
+    see("12-sessions")
+    page.goto(app + "/forbidden")
+    see("13-denied")
+    page.goto(portal + "/nothing-here")
+    see("14-no-such-page")
+    page.goto(portal + "/cli")
+    see("15-cli")
+    page.goto(portal + "/")
+    page.click("form[action='/lock'] button")
+    page.wait_for_url("**/lock?i=*")
+    see("16-locked")
+    page.goto(app + "/pages/work?bed=4")
+    assert page.url.startswith(portal + "/lock?i="), "and the app is locked too"
+    page.click("a[href*='by=password']")
+    see("17-locked-password")
+    page.fill("#secret", "not my password 1")
+    page.click("button.main")
+    see("18-not-unlocked")
+    page.click(".links a")
+    person.passkey()
+    page.wait_for_url(lambda url: url == app + "/pages/work?bed=4", timeout=10000)
+    page.goto(portal + "/")
+    page.click("form[action='/logout'] button")
+    see("19-logged-out")
+    page.goto(app + "/pages/work")
+    page.fill("#name", "000999")
+    page.click("button.main")
+    page.click("a[href*='by=password']")
+    page.fill("#secret", "whatever it is 1")
+    page.click("button.main")
+    see("20-not-logged-in")
+    assert errors == []
+    person.close()
+
+
+def test_atk_a46_a_script_on_an_app_page_drives_no_portal_route(ward, browser, seen):
+    """The page of a hospital app, with somebody else's script in it, in a real browser with real cookies."""
+    person = Person(browser, ward, "000203").enrol(ward.issue("000203"))
+    seen.answer = lambda request, connection: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<h1>app</h1>   ")
+    app, portal = ward.origin("recorder"), ward.origin()
+    person.login(app + "/")
+    person.page.wait_for_selector("h1")
+    before = len(ward.records())
+    posts = [address(ward, route)[1] for route in ROUTES if route.startswith("POST") and "recorder" not in address(ward, route)[1]]
+    gets = [address(ward, route)[1] for route in ROUTES if route.startswith("GET") and "recorder" not in address(ward, route)[1]]
+    told = person.page.evaluate("""async ([posts, gets]) => {
+        const told = [];
+        for (const mode of ["cors", "no-cors"]) {
+            for (const [method, urls] of [["POST", posts], ["GET", gets]]) {
+                for (const url of urls) {
+                    try {
+                        const answer = await fetch(url, {method, mode, credentials: "include",
+                            body: method === "POST" ? new URLSearchParams({t: "x", name: "900001"}) : undefined});
+                        const text = await answer.text();
+                        if (answer.type !== "opaque" || text) told.push(url);
+                    } catch { /* the browser was told to keep it from us */ }
+                }
+            }
+        }
+        return told; }""", [posts, gets])
+    assert [url for url in told if "/assets/" not in url] == []
+    frames = person.page.evaluate("""async (urls) => {
+        const seen = [];
+        for (const url of urls) {
+            const frame = document.createElement("iframe");
+            const loaded = new Promise((done) => { frame.onload = done; setTimeout(done, 2000); });
+            frame.src = url;
+            document.body.append(frame);
+            await loaded;
+            try { seen.push(frame.contentDocument.title); } catch { }
+            const form = document.createElement("form");
+            form.method = "post"; form.action = url; form.target = frame.name = "f";
+            document.body.append(form);
+        }
+        return seen; }""", [portal + "/", portal + "/lock", portal + "/login"])
+    assert [title for title in frames if title] == []
+    assert person.page.goto(portal + "/").status == 200 and "/login" not in person.page.url
+    assert person.page.locator("form[action='/lock']").count() == 1, "neither locked nor logged out"
+    acts = {r["event"] for r in ward.records()[before:]} - {"request.permit", "request.deny", "request.open", "request.close"}
+    assert acts <= {"cli.login"}, acts
+    person.close()
+
+
+def test_atk_a45_a_form_on_an_app_page_is_not_taken_for_ours(ward, browser, seen):
+    person = Person(browser, ward, "000202").enrol(ward.issue("000202"))
+    seen.answer = lambda request, connection: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<h1>app</h1>   ")
+    app, portal = ward.origin("recorder"), ward.origin()
+    person.login(app + "/")
+    for path in ("/lock", "/logout", "/sessions/end", "/cli"):
+        person.page.goto(app + "/")
+        with person.page.expect_navigation() as sent:
+            person.page.evaluate("""(action) => {
+                const form = document.createElement("form");
+                form.method = "post"; form.action = action;
+                document.body.append(form); form.submit(); }""", portal + path)
+        assert sent.value.status == 403, path
+    person.page.goto(portal + "/")
+    assert person.page.locator("form[action='/lock']").count() == 1
+    person.close()
