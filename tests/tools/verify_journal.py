@@ -38,19 +38,24 @@ def journal(directory):
     return seq, signed
 
 def checkpoints(path, key, seq, signed):
-    proven = 0
+    proven, state = 0, ["open"]
     for text, name, blob in re.findall("(sekimori.journal/.*?\n)\n\u2014 (\\S+) (\\S+)\n", open(path).read(), re.S):
         key.verify(base64.b64decode(blob)[4:], text.encode())
-        _, size, tree, chain, segment, *_ = text.split("\n")
+        _, size, tree, chain, segment, _, *state = text.split("\n")
         proven = int(size)
         if proven > seq:
             sys.exit(f"{path}: record {proven} was signed, the journal ends at {seq}: cut tail or rollback")
         hash_, number, leaves, count = signed[proven]
         if (chain, segment) != (f"chain {hash_}", f"segment {number} {count}") or base64.b64decode(tree) != root(leaves[:count]):
             sys.exit(f"{path}: record {proven} is not the one that was signed")
-    return proven
+    return proven, state[0] == "state closed"
 
 seq, signed = journal(sys.argv[1])
 key = load_pem_public_key(open(sys.argv[2], "rb").read())
+newest = []
 for path in [os.path.join(sys.argv[1], "checkpoints"), *sys.argv[3:]]:
-    print(f"{path}: signed up to record {checkpoints(path, key, seq, signed)} of {seq}")
+    newest.append(checkpoints(path, key, seq, signed))
+    print(f"{path}: signed up to record {newest[-1][0]} of {seq}")
+proven, closed = max(newest, key=lambda end: (end[0], not end[1]))
+if closed and proven < seq:
+    sys.exit(f"records {proven + 1} to {seq} were added after the journal was closed")
