@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy::{
-    Action, AppRules, Birthright, Condition, Hours, PatientRule, Permission, Policy, Role, RuleError, RuleSet, Title,
+    Action, AppRules, Birthright, Condition, Fault, Hours, PatientRule, Permission, Policy, Role, RuleError, RuleSet,
+    Title,
 };
 
 use crate::portal_app;
@@ -78,7 +79,7 @@ impl Rules {
             Ok(policy) if problems.len() == before => Some(policy),
             Ok(_) => None,
             Err(errors) => {
-                let told = |error: &RuleError| self.place_of(error.place, &permits, &denies).problem(error.to_string());
+                let told = |error: &RuleError| self.place_of(error, &permits, &denies).problem(error.to_string());
                 problems.extend(errors.iter().map(told));
                 None
             }
@@ -148,21 +149,26 @@ impl Rules {
         self.roles.iter().map(expand).collect()
     }
 
-    fn place_of(&self, place: policy::Place, permits: &[Expanded], denies: &[Expanded]) -> Place {
+    fn place_of(&self, error: &RuleError, permits: &[Expanded], denies: &[Expanded]) -> Place {
         use policy::Place as At;
+        let option = option(&error.fault);
         let within = |expanded: &[Expanded], role: usize, entry: usize, list: &str| {
             let path = expanded.get(role).and_then(|list| list.get(entry)).map_or("", |(_, path)| path.as_str());
+            let table = path.split('.').next().unwrap_or(path);
+            let path = if option.is_empty() { path.to_owned() } else { schema::join(table, option) };
             self.nth(&self.roles, role, &format!("{list}{path}"))
         };
-        match place {
-            At::App { app } => self.nth(&self.apps, app, ""),
-            At::Action { app, action } => self.nth(&self.apps, app, &format!("action[{action}]")),
+        match error.place {
+            At::App { app } => self.nth(&self.apps, app, option),
+            At::Action { app, action } => {
+                self.nth(&self.apps, app, &schema::join(&format!("action[{action}]"), option))
+            }
             At::Path { app, action, path } => self.nth(&self.apps, app, &format!("action[{action}].paths[{path}]")),
-            At::Role { role } => self.nth(&self.roles, role, ""),
+            At::Role { role } => self.nth(&self.roles, role, option),
             At::Permit { role, permit } => within(permits, role, permit, "permit"),
             At::Deny { role, deny } => within(denies, role, deny, "deny"),
-            At::Birthright { birthright } => self.nth(&self.birthrights, birthright, ""),
-            At::Condition { condition } => self.nth(&self.conditions, condition, ""),
+            At::Birthright { birthright } => self.nth(&self.birthrights, birthright, option),
+            At::Condition { condition } => self.nth(&self.conditions, condition, option),
             At::Hours { condition, hours } => self.nth(&self.conditions, condition, &format!("hours[{hours}]")),
         }
     }
@@ -174,6 +180,22 @@ impl Rules {
     /// For what stands nowhere: the first file of the folder.
     fn anywhere(&self) -> Place {
         Place::start(&self.files.first().map_or_else(|| Arc::from("policy"), |(file, _)| Arc::clone(file)))
+    }
+}
+
+/// The option of an entry that a fault is about; empty for the entry itself, or one of a permit's actions.
+fn option(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Duplicate { what: "app" | "action" | "role" | "birthright" | "condition", .. }
+        | Fault::BadName { what: "app" | "action" | "role" | "birthright" | "condition", .. } => "name",
+        Fault::Unknown { what: "app", .. } => "app",
+        Fault::Unknown { what: "role", .. } | Fault::PrivilegedBirthright(_) => "role",
+        Fault::Unknown { what: "condition", .. } => "condition",
+        Fault::Duplicate { what: "zone", .. } | Fault::UnknownZone(_) => "zones",
+        Fault::Duplicate { what, .. } | Fault::BadName { what, .. } if *what == "path parameter" => "path_parameters",
+        Fault::BadMethod(_) => "methods",
+        Fault::BadPointer(_) => "patient",
+        _ => "",
     }
 }
 

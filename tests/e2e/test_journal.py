@@ -140,7 +140,8 @@ def flip_a_byte(lines, k):
 
 
 def change_a_word_and_compute_its_hash_anew(lines, k):
-    lines[k] = sealed({**json.loads(lines[k]), "outcome": "denied"})
+    record = json.loads(lines[k])
+    lines[k] = sealed({**record, "outcome": "denied" if record["outcome"] == "ok" else "ok"})
     return k
 
 

@@ -223,7 +223,7 @@ def look(person, name):
         const shown = (e) => box(e).width > 1 && getComputedStyle(e).visibility !== "hidden";
         const pressed = [...document.querySelectorAll("button, a.button, input:not([type=hidden])")].filter(shown);
         return {
-            wide: document.documentElement.scrollWidth - innerWidth,
+            tall: document.documentElement.scrollHeight - innerHeight, wide: document.documentElement.scrollWidth - innerWidth,
             low: pressed.filter((e) => box(e).height < 48).map((e) => e.outerHTML),
             main: [...document.querySelectorAll(".main")].filter(shown).map((e) => box(e).bottom - innerHeight),
             title: document.title, heading: document.querySelectorAll("h1").length, lang: document.documentElement.lang,
@@ -236,12 +236,17 @@ def look(person, name):
     return seen
 
 
+def wide(text):
+    """As a Japanese keyboard types it when nobody has switched it over."""
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+
+
 SCREENS = [("ja-JP", (1280, 720)), ("ja-JP", (800, 1280)), ("en-GB", (1280, 720)), ("en-GB", (800, 1280))]
 
 
 @pytest.mark.parametrize(("locale", "size"), SCREENS, ids=[f"{locale[:2]}-{size[0]}" for locale, size in SCREENS])
 def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen, locale, size):
-    staff_no = dict(zip(SCREENS, ("000140", "000141", "000142", "000201")))[locale, size]
+    staff_no = dict(zip(SCREENS, ("000221", "000222", "000231", "000232")))[locale, size]
     person = Person(browser, ward, staff_no, locale, size)
     page, portal, app = person.page, ward.origin(), ward.origin("recorder")
     errors = []
@@ -249,7 +254,9 @@ def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen
     page.on("console", lambda line: errors.append(line.text) if "Content Security Policy" in line.text else None)
 
     def see(name):
-        assert look(person, f"{locale[:2]}-{size[0]}-{name}")["lang"] == locale[:2]
+        seen = look(person, f"{locale[:2]}-{size[0]}-{name}")
+        assert seen["lang"] == locale[:2]
+        return seen
 
     code = ward.issue(staff_no)
     page.goto(portal + "/enrol")
@@ -258,8 +265,8 @@ def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen
     page.fill("#code", "AAAAA-AAAAA")
     page.click("button.main")
     see("02-enrol-wrong")
-    page.fill("#staff_no", staff_no)
-    page.fill("#code", code)
+    page.fill("#staff_no", wide(staff_no))
+    page.fill("#code", wide(code).lower())
     page.click("button.main")
     see("03-is-this-you")
     page.click("a.main[href*='by=passkey']")
@@ -277,11 +284,12 @@ def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen
     see("08-enrolled")
     page.goto(app + "/pages/work?bed=3")
     see("09-login")
-    page.fill("#name", staff_no)
+    page.fill("#name", wide(staff_no))
     person.away()
     page.click("button.main")
     page.wait_for_selector("#passkey")
     see("10-login-passkey")
+    assert staff_no in page.inner_text("main"), "a slip of the finger is seen"
     person.away(False)
     page.reload()
     page.wait_for_url(lambda url: url == app + "/pages/work?bed=3", timeout=10000)
@@ -299,7 +307,7 @@ def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen
     page.goto(portal + "/")
     page.click("form[action='/lock'] button")
     page.wait_for_url("**/lock?i=*")
-    see("16-locked")
+    assert see("16-locked")["tall"] <= 0, "the lock page is seen at one glance"
     page.goto(app + "/pages/work?bed=4")
     assert page.url.startswith(portal + "/lock?i="), "and the app is locked too"
     page.click("a[href*='by=password']")
@@ -320,6 +328,7 @@ def test_a_nurse_enrols_works_locks_and_unlocks_in_a_browser(ward, browser, seen
     page.fill("#secret", "whatever it is 1")
     page.click("button.main")
     see("20-not-logged-in")
+    assert "000999" in page.inner_text("main") and "1234" in page.inner_text("footer"), "what to check, whom to call"
     assert errors == []
     person.close()
 

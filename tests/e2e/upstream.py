@@ -15,7 +15,7 @@ class Upstream:
         self._changed = threading.Condition()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port = self._listener.getsockname()[1]
-        self._open = set()
+        self._open = {}
         threading.Thread(target=self._accept, daemon=True).start()
 
     @staticmethod
@@ -28,9 +28,9 @@ class Upstream:
             assert self._changed.wait_for(lambda: condition(self.requests), seconds), \
                 f"not seen at the upstream within {seconds} s; seen: {[r.line for r in self.requests]}"
 
-    def connections(self):
-        """How many connections are open."""
-        return len(self._open)
+    def has_open(self, clients):
+        """Whether a connection of these clients is open."""
+        return any(client in clients for client in self._open.values())
 
     def close(self):
         self._listener.close()
@@ -47,14 +47,14 @@ class Upstream:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self._open.add(connection)
+            self._open[connection] = connection.getpeername()
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
         reader = connection.makefile("rb")
         try:
             while (request := Request.read(reader)) is not None:
-                request.client = connection.getpeername()
+                request.client = self._open[connection]
                 self.receive(request, reader)
                 with self._changed:
                     self.requests.append(request)
@@ -64,7 +64,7 @@ class Upstream:
         except OSError:
             pass
         finally:
-            self._open.discard(connection)
+            self._open.pop(connection, None)
             connection.close()
 
 

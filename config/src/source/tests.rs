@@ -75,7 +75,7 @@ networks = ["10.1.0.0/16", "10.2.0.1/16"]
         "policy/chart.toml:5:12: there is no upstream `orthnac`; did you mean `orthanc`?",
         "policy/chart.toml:7:8: no app uses the upstream `orthanc`",
         "policy/chart.toml:12:39: role nurse: there is no action \"chart:fly\"",
-        "policy/chart.toml:12:39: role nurse: there is no condition \"nights\"",
+        "policy/chart.toml:12:60: role nurse: there is no condition \"nights\"",
         "sekimori.toml:1:1: missing `journal.checkpoint_directory`",
         "sekimori.toml:1:1: missing `journal.directory`",
         "sekimori.toml:1:1: missing `keys.master_key_file`",
@@ -192,7 +192,7 @@ fn zones_do_not_overlap_and_are_named_once() {
 fn a_condition_names_zones_that_there_are() {
     let told = with_rules("[[condition]]\nname = \"x\"\nzones = [\"ward\", \"ofice\"]");
     assert_eq!(only(told), "policy/x.toml:3:18: there is no zone `ofice`; did you mean `office`?");
-    assert!(only(with_rules("[[condition]]\nname = \"x\"\nzones = [\"unknown\"]")).starts_with("policy/x.toml:1:1: "));
+    assert!(only(with_rules("[[condition]]\nname = \"x\"\nzones = [\"unknown\"]")).starts_with("policy/x.toml:3:9: "));
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn what_the_policy_refuses_is_told_where_it_stands() {
     );
     assert!(
         only(with_rules(&role("app = \"chart\"\nactions = [\"view\"]\ncondition = \"nights\"")))
-            .starts_with("policy/x.toml:7:12: ")
+            .starts_with("policy/x.toml:8:13: ")
     );
     let birthright = "[[birthright]]\nname = \"x\"\nrole = \"auditor\"\noccupation = [\"医師\"]";
-    assert!(only(with_rules(birthright)).starts_with("policy/x.toml:1:1: "));
+    assert!(only(with_rules(birthright)).starts_with("policy/x.toml:3:8: "));
     let app = |action: &str| {
         format!(
             "[[app]]\nname = \"x\"\ntitle = {{ ja = \"x\", en = \"x\" }}\nhost = \"x.sekimori.localhost\"\nupstream = \"http://127.0.0.1\"\n[[app.action]]\nname = \"view\"\nmethods = [\"GET\"]\n{action}"

@@ -110,6 +110,7 @@ impl Sample<'_> {
             frame,
             title: self.say(title),
             locked: false,
+            named: None,
             person: None,
             line: None,
             error: None,
@@ -131,6 +132,7 @@ impl Sample<'_> {
             frame,
             title: self.say(title),
             locked: false,
+            named: None,
             person: None,
             line: None,
             error: None,
@@ -153,11 +155,13 @@ impl Sample<'_> {
             form: "TOKEN".to_owned(),
         };
         let passkey = PasskeyStep {
+            named: Some(Plain::new(self.words.name)),
             line: Some(self.say("login-passkey-line")),
             links: vec![self.link("login-by-password"), self.link("login-other-name")],
             ..self.passkey(self.frame("/login"), "login-title", "login-passkey-button")
         };
         let password = SecretStep {
+            named: Some(Plain::new(self.words.name)),
             error: Some(self.say("login-failed")),
             links: vec![self.link("login-by-passkey"), self.link("login-other-name")],
             ..self.secret(self.frame("/login"), "login-password-title", Field::Password)
@@ -230,7 +234,7 @@ impl Sample<'_> {
             title: Plain::new(title),
             host: Plain::new("chart.sekimori.localhost"),
         };
-        let launcher = |cards| Launcher { frame: self.framed("/", false), cards };
+        let launcher = |cards| Launcher { frame: self.framed("/", false), cards, cli: true };
         let row = |here, state: &str| SessionRow {
             id: "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77".to_owned(),
             station: Plain::new(self.words.thing),

@@ -39,7 +39,7 @@ login-code-title = Enter your verification code
 login-code-line = Type the 6 digits that your verification code app shows.
 login-done-title = You are logged in
 login-done-what = Opening your page.
-login-failed = That did not work. Check your staff number and what you entered, and try again.
+login-failed = That did not work. Check your staff number and what you entered, and try again. If it keeps failing, wait 15 minutes or call the help desk.
 login-expired-title = Out of time
 login-expired-what = This login took too long, or it went on in another window.
 login-expired-do = Please start again.
@@ -56,7 +56,7 @@ lock-passkey-button = Unlock with a passkey
 lock-password-button = Unlock
 lock-by-password = Unlock with your password
 lock-by-passkey = Unlock with a passkey
-lock-failed = That did not unlock it. Please try again.
+lock-failed = That did not unlock it. Please try again. If it keeps failing, wait 15 minutes or call the help desk.
 lock-other-person = Somebody else needs this station? Log out first. Input that was not saved is lost.
 lock-done-title = Unlocked
 

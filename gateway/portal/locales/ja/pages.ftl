@@ -39,7 +39,7 @@ login-code-title = 確認コードの入力
 login-code-line = 確認コードのアプリに表示されている 6 桁の数字を入れてください。
 login-done-title = ログインしました
 login-done-what = 画面を開いています。
-login-failed = ログインできませんでした。職員番号と入力内容を確かめて、もう一度お試しください。
+login-failed = ログインできませんでした。職員番号と入力内容を確かめて、もう一度お試しください。続けてできないときは、15 分ほど待つか、システム担当へお知らせください。
 login-expired-title = 時間切れです
 login-expired-what = ログインの途中で時間が過ぎたか、別の画面で続きが行われました。
 login-expired-do = はじめからやり直してください。
@@ -56,7 +56,7 @@ lock-passkey-button = パスキーでロック解除
 lock-password-button = ロック解除
 lock-by-password = パスワードで解除
 lock-by-passkey = パスキーで解除
-lock-failed = ロックを解除できませんでした。もう一度お試しください。
+lock-failed = ロックを解除できませんでした。もう一度お試しください。続けてできないときは、15 分ほど待つか、システム担当へお知らせください。
 lock-other-person = ほかの人がこの端末を使うときは、先にログアウトしてください。保存していない入力は失われます。
 lock-done-title = ロックを解除しました
 

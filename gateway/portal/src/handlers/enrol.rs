@@ -127,6 +127,7 @@ async fn passkey_page(visit: &Visit, token: &Token, status: StatusCode, error: O
         frame: visit.frame(Some(("/enrol", &[("i", &i), ("by", "passkey")]))),
         title: t.say("enrol-passkey-title"),
         locked: false,
+        named: None,
         person: None,
         line: Some(t.say("enrol-passkey-line")),
         error: error.map(|key| t.say(key)),

@@ -24,7 +24,8 @@ pub(crate) async fn show(visit: Guest) -> Answer {
         }),
         host: Plain::new(&app.host),
     });
-    let page = Launcher { frame: visit.frame(Some(("/", &[]))), cards: cards.collect() };
+    let cli = any_action(&visit, visit.snapshot.portal_app(), &roles.set, aal2);
+    let page = Launcher { frame: visit.frame(Some(("/", &[]))), cards: cards.collect(), cli };
     Ok(pages::answer(StatusCode::OK, &page))
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct PasskeyStep {
     pub(crate) frame: Frame,
     pub(crate) title: String,
     pub(crate) locked: bool,
+    /// The staff number that was given, as it was typed.
+    pub(crate) named: Option<Plain>,
     pub(crate) person: Option<PersonCard>,
     pub(crate) line: Option<String>,
     pub(crate) error: Option<String>,
@@ -95,6 +97,8 @@ pub(crate) struct SecretStep {
     pub(crate) frame: Frame,
     pub(crate) title: String,
     pub(crate) locked: bool,
+    /// The staff number that was given, as it was typed.
+    pub(crate) named: Option<Plain>,
     pub(crate) person: Option<PersonCard>,
     pub(crate) line: Option<String>,
     pub(crate) error: Option<String>,
@@ -168,6 +172,8 @@ pub(crate) struct EnrolTotp {
 pub(crate) struct Launcher {
     pub(crate) frame: Frame,
     pub(crate) cards: Vec<Card>,
+    /// There is something to do on the command line.
+    pub(crate) cli: bool,
 }
 
 /// An app on the launcher.

@@ -62,6 +62,7 @@ impl<'a> Step<'a> {
             frame: self.visit.frame(Some(("/login", &[("i", i)]))),
             title: self.title("login-title"),
             locked: false,
+            named: self.named(),
             person: self.person(),
             line: Some(t.say("login-passkey-line")),
             action: format!("/login/passkey?i={i}"),
@@ -108,6 +109,7 @@ impl<'a> Step<'a> {
             frame: self.visit.frame(Some(("/login", &[("i", &self.i)]))),
             title: self.title(title),
             locked: false,
+            named: self.named(),
             person: self.person(),
             line: None,
             error: self.error.clone(),
@@ -123,6 +125,11 @@ impl<'a> Step<'a> {
 
     fn title(&self, login: &'static str) -> String {
         self.visit.t.say(if self.confirms { "confirm-title" } else { login })
+    }
+
+    /// Shown again, so that a slip of the finger is seen.
+    fn named(&self) -> Option<Plain> {
+        self.name.clone().filter(|_| !self.confirms)
     }
 
     fn person(&self) -> Option<PersonCard> {
