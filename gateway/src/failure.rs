@@ -38,6 +38,8 @@ pub(crate) enum Failure {
     Key(#[from] model::KeyError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("stopped because a part of it had stopped")]
+    Broken,
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
 }

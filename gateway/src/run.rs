@@ -67,6 +67,9 @@ pub(crate) fn runtime(snapshot: &Snapshot) -> Result<Runtime, Failure> {
 }
 
 /// Serves until SIGTERM or SIGINT. `beside` are tasks that stop with the gateway.
+///
+/// What carries records and revocations goes on until the last request has ended. Should it end before,
+/// the gateway stops: it would be open without knowing who has left.
 pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let snapshot = parts.current.load();
@@ -76,13 +79,15 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
         None => None,
     };
     let (stop, stopping) = watch::channel(false);
-    let mut background = background(&parts, &stopping, beside);
+    let (rest, resting) = watch::channel(false);
+    let mut background = background(&parts, &resting);
+    let mut beside = together(beside, &stopping);
     let started = note(Event::ProcessStart, &snapshot).detail("pid", std::process::id());
     parts.journal.append_synced(&started).await?;
     tracing::info!(https = %snapshot.settings.server.https, generation = snapshot.generation, "serving");
     let served = parts.proxy.serve(proxy::Listeners { https, http, drain: DRAIN }, stopped(stopping));
     tokio::pin!(served);
-    let mut stopped_by = None;
+    let (mut stopped_by, mut broken) = (None, false);
     loop {
         tokio::select! {
             () = &mut served => break,
@@ -94,9 +99,16 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
                 (Told::Reload, Some(file)) => reload(&parts, file).await,
                 (Told::Reload, None) => {}
             },
+            Some(_) = background.join_next(), if !broken => {
+                tracing::error!("a part that must not stop has stopped; so does the gateway");
+                broken = true;
+                stop.send_replace(true);
+            }
         }
     }
     stop.send_replace(true);
+    while beside.join_next().await.is_some() {}
+    rest.send_replace(true);
     while background.join_next().await.is_some() {}
     let mut ended = note(Event::ProcessStop, &parts.current.load());
     if let Some(signal) = stopped_by {
@@ -105,28 +117,30 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
     parts.journal.append_synced(&ended).await?;
     parts.journal.close()?;
     parts.store.close().await;
-    Ok(())
+    if broken { Err(Failure::Broken) } else { Ok(()) }
 }
 
 /// A task that stops with the gateway.
 pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<bool>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
 
-fn background(parts: &Parts, stopping: &watch::Receiver<bool>, beside: Vec<Beside>) -> JoinSet<()> {
+/// The pump, the sessions' keeper and the roles' memory.
+fn background(parts: &Parts, resting: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let pump = store::Pump::new(parts.store.clone(), parts.journal.clone());
-    tasks.spawn(pump.run(stopped(stopping.clone())));
-    let (sessions, until) = (parts.sessions.clone(), stopped(stopping.clone()));
+    tasks.spawn(pump.run(stopped(resting.clone())));
+    let (sessions, until) = (parts.sessions.clone(), stopped(resting.clone()));
     tasks.spawn(async move {
         if let Err(error) = sessions.run(until).await {
-            tracing::error!(%error, "the sessions' keeper stopped");
+            tracing::error!(%error, "the last human acts were not written");
         }
     });
-    let (roles, until) = (parts.roles.clone(), stopped(stopping.clone()));
+    let (roles, until) = (parts.roles.clone(), stopped(resting.clone()));
     tasks.spawn(async move { roles.run(until).await });
-    for task in beside {
-        tasks.spawn(task(stopping.clone()));
-    }
     tasks
+}
+
+fn together(beside: Vec<Beside>, stopping: &watch::Receiver<bool>) -> JoinSet<()> {
+    beside.into_iter().map(|task| task(stopping.clone())).collect()
 }
 
 /// Ready once `stopping` says so, or its sender is gone.

@@ -114,10 +114,10 @@ class Bench:
 
     def _of(self, name, server, requests, size, metered=True):
         def sample():
-            meter = CpuMeter(server.pid).start()
+            tested, upstream = CpuMeter(server.pid).start(), CpuMeter(self.upstream.pid).start()
             answered = load.send(server.port, requests, self.arguments.seconds, size)
-            return Sample(answered.requests, answered.seconds, meter.stop() if metered else None,
-                          answered.p50, answered.p99)
+            return Sample(answered.requests, answered.seconds, tested.stop() if metered else None,
+                          answered.cpu_ns + upstream.stop(), answered.p50, answered.p99)
         return Candidate(name, sample)
 
     def _gateway(self, name, requests, size):

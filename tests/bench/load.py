@@ -3,6 +3,7 @@
 import json
 import pathlib
 import random
+import resource
 import subprocess
 from dataclasses import dataclass
 
@@ -79,11 +80,11 @@ def write(prepared, file):
 
 @dataclass(frozen=True)
 class Answered:
-    """What wrk counted in one round."""
+    """What wrk counted in one round, and what it took of its core."""
 
     requests: int
     seconds: float
-    bytes: int
+    cpu_ns: int
     p50: float
     p99: float
 
@@ -96,6 +97,7 @@ def send(port, requests, seconds, body_bytes):
     """One round of load; every answer must be a good one with a body of that size."""
     command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds}s",
                "--script", pathlib.Path(__file__).with_name("load.lua"), f"https://{HOST}:{port}/", "--", requests]
+    before = _processor_time_of_children()
     with on_core(LOAD_CORE):
         ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
     if ran.returncode != 0:
@@ -106,5 +108,10 @@ def send(port, requests, seconds, body_bytes):
     # A redirect to the login page is no error to wrk, but it is shorter than the page.
     if told["bytes"] < told["requests"] * body_bytes:
         raise LoadFailed(f"port {port}: answers of {told['bytes'] / told['requests']:.0f} bytes")
-    return Answered(told["requests"], told["microseconds"] / 1e6, told["bytes"],
+    return Answered(told["requests"], told["microseconds"] / 1e6, _processor_time_of_children() - before,
                     told["p50"] / 1e3, told["p99"] / 1e3)
+
+
+def _processor_time_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((used.ru_utime + used.ru_stime) * 1e9)

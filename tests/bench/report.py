@@ -32,14 +32,15 @@ class Section:
 
 def door(title, words, rounds, base):
     """Candidates of interleaved rounds against `base`."""
-    columns = ["candidate", "requests/s", "× " + base, "CPU per request", "CPU × " + base, "core busy", "p50", "p99"]
+    columns = ["candidate", "requests/s", "× " + base, "CPU per request", "CPU × " + base, "core busy",
+               "load's core", "p50", "p99"]
     rows = []
     for name in rounds[0]:
         busy = spread(rounds, name, "busy")
         rows.append([
             name, number(spread(rounds, name, "rate")), ranged(ratio(rounds, name, base, "rate")),
             microseconds(spread(rounds, name, "cpu_us")), ranged(ratio(rounds, name, base, "cpu_us")),
-            f"{busy.median:.0%}" if busy else "–",
+            f"{busy.median:.0%}" if busy else "–", f"{spread(rounds, name, 'load_busy').median:.0%}",
             f"{spread(rounds, name, 'p50').median:.2f} ms", f"{spread(rounds, name, 'p99').median:.2f} ms"])
     return Section(title, words, columns, rows)
 

@@ -16,11 +16,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Sample:
-    """One candidate in one round. No `cpu_ns`: its processor time isn't told apart from the load's."""
+    """One candidate in one round: processor time of the candidate (None where there is none) and of the load."""
 
     requests: int
     seconds: float
     cpu_ns: Optional[int]
+    load_ns: int
     p50: float
     p99: float
 
@@ -36,6 +37,11 @@ class Sample:
     def busy(self):
         """Share of its core that it used."""
         return None if self.cpu_ns is None else self.cpu_ns / 1e9 / self.seconds
+
+    @property
+    def load_busy(self):
+        """Share of their core that load generator and upstream used."""
+        return self.load_ns / 1e9 / self.seconds
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from site_under_load import Journal, made_up
 
 def sample(rate, cpu_us=None):
     requests = rate * 2
-    return Sample(requests, 2.0, None if cpu_us is None else cpu_us * requests * 1000, 1.0, 2.0)
+    return Sample(requests, 2.0, None if cpu_us is None else cpu_us * requests * 1000, requests * 1000, 1.0, 2.0)
 
 
 def test_ratios_are_taken_inside_the_round():

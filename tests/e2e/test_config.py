@@ -66,17 +66,17 @@ MISTAKES = {
     "unknown table": (MAIN, "[portal]", "[portals]", "portals", "`portal`?"),
     "unknown key of an app": (CHART, "identity_headers", "identity_header", "identity_header", "`identity_headers`?"),
     "bad duration": (LAB, '"300ms"', '"300 parsecs"', '"300 parsecs"', "not a duration"),
-    "wrong type": (LAB, "retry = false", 'retry = "no"', '"no"', "`true`"),
+    "wrong type": (LAB, "retry = false", 'retry = "no"', '"no"', "expected true or false"),
     "bad time of day": (LAB, '"08:30"', '"8 o\'clock"', '"8 o\'clock"', "07:00"),
     "bad network": (MAIN, '"192.0.2.0/24"', '"192.0.2.0/33"', '"192.0.2.0/33"', "network"),
-    "missing file": (MAIN, "var/tls.pem", "var/none.pem", '"var/none.pem"', "none.pem"),
+    "missing file": (MAIN, '"var/tls.pem"', '"var/none.pem"', '"var/none.pem"', "none.pem"),
     "overlapping zones": (MAIN, '"192.0.2.0/24"', '"127.0.0.0/24"', '"127.0.0.0/24"', "zone `ward`"),
     "host used twice": (LAB, '"lab.sekimori.localhost"', '"chart.sekimori.localhost"', '"chart.sekimori.localhost"', "app `chart`"),
     "host outside the domain": (LAB, '"lab.sekimori.localhost"', '"lab.badsekimori.localhost"', '"lab.badsekimori.localhost"', "outside `site.domain`"),
     "domain that is a public suffix": (MAIN, 'domain = "sekimori.localhost"', 'domain = "co.jp"', '"co.jp"', "public suffix"),
     "upstream that isn't there": (LAB, 'upstream = "http', 'upstream = "htp', '"htp', "http://"),
     "upstream no app uses": (LAB, "[[condition]]", '[[upstream]]\nname = "idle"\naddress = "http://127.0.0.1:2"\n[[condition]]', '"idle"', "no app uses"),
-    "no choice": (LAB, '"upstream"\nkeep', '"elsewhere"\nkeep', '"elsewhere"', "`client`"),
+    "no choice": (LAB, '"upstream"\nkeep', '"elsewhere"\nkeep', '"elsewhere"', '`"client"`'),
     "unknown role": (BIRTH, 'role = "nurse"', 'role = "nurs"', '"nurs"', 'no role "nurs"'),
     "unknown action": (ROLES, '"print", "leave"', '"prnt", "leave"', '"prnt"', 'no action "chart:prnt"'),
     "unknown condition": (ROLES, 'condition = "clerk-hours"', 'condition = "clerk-hour"', '"clerk-hour"', 'no condition "clerk-hour"'),
@@ -95,7 +95,7 @@ def test_config_check_names_a_mistake_with_file_line_and_column(name, copy):
     edit(copy, file, old, new)
     code, said, _ = check(copy)
     text = (copy / file).read_text()
-    at = text.index(spot, text.index(new))
+    at = text.index(spot, text.rindex(new))
     line, column = text[:at].count("\n") + 1, at - text.rfind("\n", 0, at)
     assert code == 1 and all(re.match(r"\S+:\d+:\d+: \S", each) for each in said), said
     assert any(each.startswith(f"{copy / file}:{line}:{column}: ") and words in each for each in said), (line, column, said)
@@ -113,8 +113,7 @@ def test_config_check_reports_all_mistakes_at_once_in_order_and_start_up_says_th
     assert code == 1 and [re.match(r"\S+:\d+:\d+", line)[0] for line in said] == expected, said
     started = subprocess.run([BINARIES / "sekimori", "serve", "--config", copy / MAIN], capture_output=True, text=True, env=ENVIRONMENT,
                              timeout=20)
-    assert started.returncode == 2 and all(line.split(": ", 1)[1].split("`")[0] in started.stderr for line in said)
-    assert all(each in started.stderr for each in expected)
+    assert started.returncode == 2 and all(json.dumps(line, ensure_ascii=False)[1:-1] in started.stderr for line in said)
     listed = subprocess.run([BINARIES / "sekimorictl", "--output", "json", "config", "check", copy / MAIN], capture_output=True, text=True,
                             env=ENVIRONMENT)
     assert listed.returncode == 1 and json.loads(listed.stdout) == said
@@ -265,9 +264,8 @@ def test_what_needs_a_restart_refuses_the_whole_reload(old, new, option, lab, do
 
 def test_requests_that_race_reloads_each_see_one_policy(lab, visitor, door, rules, seen):
     """Whoever decides by one policy says so: the record's policy, its decision and the answer are of one piece."""
-    print(rules.reload())
-    with_flip = rules.reload()["what"]["id"]
-    without = rules.edit(LAB, FLIP, 'actions = ["open", "write", "stream"]').reload()["what"]["id"]
+    with_flip = rules.reload()["why"]["policy"]
+    without = rules.edit(LAB, FLIP, 'actions = ["open", "write", "stream"]').reload()["why"]["policy"]
     rules.restore()
     before, stop, got = rules.reload()["seq"], threading.Event(), []
 
@@ -277,9 +275,9 @@ def test_requests_that_race_reloads_each_see_one_policy(lab, visitor, door, rule
             status, headers, _ = raw.send(door.text("GET /flip")).answer()
             got.append((dict(headers)["x-request-id"], status))
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask) for _ in range(4)]
-        for _ in range(4):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        for _ in range(3):
             rules.edit(LAB, FLIP, 'actions = ["open", "write", "stream"]').reload()
             rules.restore()
             rules.reload()

@@ -81,7 +81,7 @@ def killed(tmp_path_factory):
         moments = random.Random(50)
         for _ in range(KILLS):
             is_open.set()
-            worked = sum(len(load.held) for load in loads) + moments.randrange(60)
+            worked = sum(len(load.held) for load in loads) + moments.randrange(30)
             wait_until(lambda: sum(len(load.held) for load in loads) > worked, "people work")
             hospital.stop(signal.SIGKILL)
             is_open.clear()
@@ -110,8 +110,8 @@ def test_atk_a50_no_deed_at_an_upstream_and_no_byte_in_a_clients_hands_is_withou
 
     # That was no empty proof: much was done, deeds were cut off in the middle, and nothing else was answered.
     unanswered = {deed.target for deed in deeds} - set(held)
-    print(len(unanswered), len(deeds), len(held), len(asked))
-    assert len(deeds) > 1000 and len(held) > 2000 and len(asked) - len(held) > KILLS, (len(deeds), len(held), len(asked))
+    counts = len(deeds), len(unanswered), len(held), len(asked)
+    assert len(deeds) > 500 and len(unanswered) > 10 and len(held) > 1000 and len(asked) - len(held) > KILLS, counts
     assert set().union(*(load.statuses for load in killed.loads)) == {200}
     assert len([r for r in records if r["event"] == "process.start"]) == KILLS + 1
     closed = {r["request"] for r in records if r["event"] == "request.close"}
@@ -121,9 +121,7 @@ def test_atk_a50_no_deed_at_an_upstream_and_no_byte_in_a_clients_hands_is_withou
 def test_atk_a50_sessions_outlive_a_hundred_kills(killed):
     for person in killed.people:
         assert person.web.fetch(killed.origin("recorder") + "/").text == "ok"
-    assert {r["who"]["session"] for r in killed.records("session.start")} == {
-        r["who"]["session"] for r in killed.records("request.permit") if r.get("who")} | {
-        r["who"]["session"] for r in killed.records("cli.login")}
+    assert len(killed.records("session.start")) == len(killed.people) + 1, "nobody had to log in again"
     assert killed.records("session.lock") == killed.records("session.end") == []
 
 

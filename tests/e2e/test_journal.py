@@ -1,9 +1,9 @@
 """The journal of a real story: complete, readable by whom it concerns, and unchangeable unseen."""
 
+import datetime
 import json
 import re
 import signal
-import time
 
 import pytest
 
@@ -22,16 +22,14 @@ class Story:
     """A hospital in which everything happens once; stopped. `early` is its journal in the middle of it."""
 
     def __init__(self, folder, recorder):
-        self.hospital = Hospital(folder / "hospital", {"recorder": recorder.port})
-        self.hospital.prepare()
-        self.hospital.start().open_desk()
-        self.early = Copy(self.hospital, folder / "early")
+        self.hospital = Hospital(folder / "hospital", {"recorder": recorder.port}).prepare()
         try:
+            self.hospital.start().open_desk()
+            self.early = Copy(self.hospital, folder / "early")
             self.at_the_desk()
             self.on_the_host()
             self.at_the_ward()
             self.at_the_door()
-            self.hospital.stop()
         finally:
             self.hospital.stop()
         self.whole = Copy(self.hospital, folder / "whole")
@@ -303,8 +301,8 @@ def reader(hospital):
     return read
 
 
-def moment():
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now := time.time())) + f".{int(now * 1e6) % 10**6:06}Z"
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).isoformat()
 
 
 def test_req_a17_1_who_saw_a_patient_between_two_moments_is_answered(hospital, staff, recorder, seen, reader):
@@ -316,11 +314,11 @@ def test_req_a17_1_who_saw_a_patient_between_two_moments_is_answered(hospital, s
         person.web = hospital.web()
         person.login(portal + "/")
     before.web.open(portal + "/patients/P-77")
-    since = moment()
+    since = now()
     saw.web.open(portal + "/patients/P-77/labs")
     wrote.web.fetch(portal + "/answers/header")
     other.web.open(portal + "/patients/P-78")
-    until = moment()
+    until = now()
     after.web.open(portal + "/patients/P-77")
     found = reader("search", "--patient", "P-77", "--from", since, "--until", until)
     assert {r["who"]["staff_no"] for r in found} == {PHYSICIAN, RADIOGRAPHER}, found

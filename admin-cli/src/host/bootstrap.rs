@@ -1,4 +1,6 @@
 use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use audit::{Event, Outcome, Record, What, Who};
@@ -23,7 +25,7 @@ pub(crate) async fn bootstrap(arguments: Bootstrap) -> Result<Answer, Failure> {
     };
     let staff_no: StaffNo = number.parse().map_err(|_| Failure::local(format!("{number}: not a staff number")))?;
     let roles = if arguments.role.is_empty() { vec!["registrar".to_owned()] } else { arguments.role };
-    let user = env::var("USER").or_else(|_| env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let user = operator();
     let issued = issue(&snapshot, &staff_no, name, &roles, &user).await?;
     Ok(Answer::good(json!({
         "staff number": staff_no,
@@ -33,6 +35,15 @@ pub(crate) async fn bootstrap(arguments: Bootstrap) -> Result<Answer, Failure> {
         "valid until": issued.expires_at.to_string(),
         "next": format!("start the server, open {}/enrol and enter number and code", snapshot.settings.portal_origin()),
     })))
+}
+
+/// Who runs this command: what the system says, with the name that the environment gives.
+fn operator() -> String {
+    let uid = fs::metadata("/proc/self").map_or_else(|_| "unknown uid".to_owned(), |own| format!("uid {}", own.uid()));
+    match env::var("USER").or_else(|_| env::var("LOGNAME")) {
+        Ok(name) => format!("{name} ({uid})"),
+        Err(_) => uid,
+    }
 }
 
 async fn issue(

@@ -75,7 +75,7 @@ networks = ["10.1.0.0/16", "10.2.0.1/16"]
         "policy/chart.toml:5:12: there is no upstream `orthnac`; did you mean `orthanc`?",
         "policy/chart.toml:7:8: no app uses the upstream `orthanc`",
         "policy/chart.toml:12:39: role nurse: there is no action \"chart:fly\"",
-        "policy/chart.toml:12:60: role nurse: there is no condition \"nights\"",
+        "policy/chart.toml:12:59: role nurse: there is no condition \"nights\"",
         "sekimori.toml:1:1: missing `journal.checkpoint_directory`",
         "sekimori.toml:1:1: missing `journal.directory`",
         "sekimori.toml:1:1: missing `keys.master_key_file`",

@@ -54,18 +54,24 @@ pub enum Why {
 
 impl Effective {
     /// The roles of these HR data and grants at `now`. Grants that don't hold then only bound how long
-    /// the answer is good for. A privileged role can only come from a grant: the policy has no birthright
+    /// the answer is good for, and none outlasts employment (S-10). A privileged role can only come from a grant: the policy has no birthright
     /// rule that gives one.
     pub fn of_facts(facts: &HrFacts, grants: &[Grant], snapshot: &Snapshot, now: Timestamp) -> Self {
         let policy = &snapshot.policy;
         let today = snapshot.settings.site.time_zone.day(now);
         let birthrights = policy.birthrights(facts, today);
-        let (known, unknown): (Vec<_>, Vec<_>) =
-            grants.iter().filter(|grant| grant.holds(now)).partition(|grant| policy.role(&grant.role).is_some());
+        let begins = facts.employed_from.filter(|from| today < *from);
+        let ends = facts.employed_until.map(|last| last.saturating_add(1));
+        let employed = begins.is_none() && ends.is_none_or(|after| today < after);
+        let (known, unknown): (Vec<_>, Vec<_>) = grants
+            .iter()
+            .filter(|grant| employed && grant.holds(now))
+            .partition(|grant| policy.role(&grant.role).is_some());
         let held: Vec<Held> =
             birthrights.held.into_iter().map(Held::from).chain(known.into_iter().map(Held::from)).collect();
         let set = policy.role_set(held.iter().map(|held| held.role.as_str()));
-        let next_day = birthrights.valid_until_day.map(|day| midnight(day, snapshot));
+        let next_day = [birthrights.valid_until_day, begins, ends.filter(|after| today < *after)];
+        let next_day = next_day.into_iter().flatten().min().map(|day| midnight(day, snapshot));
         let next_grant = grants.iter().filter_map(|grant| boundary(grant, now)).min();
         Self {
             names: set.names().map(str::to_owned).collect(),

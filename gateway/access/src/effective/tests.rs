@@ -49,6 +49,23 @@ fn a_birthright_rule_that_gives_a_privileged_role_is_no_rule() {
 }
 
 #[test]
+fn req_s10_a_grant_does_not_outlast_employment() {
+    let snapshot = snapshot(1, "");
+    let today = snapshot.settings.site.time_zone.day(NOON);
+    let audit = [grant("auditor", -1, None)];
+    let roles = |from: Option<i32>, until: Option<i32>| {
+        let facts = HrFacts { employed_from: from, employed_until: until, ..hr(vec![nurse(None, None)]) };
+        Effective::of_facts(&facts, &audit, &snapshot, NOON)
+    };
+    assert_eq!(roles(Some(today), Some(today)).names.len(), 2);
+    assert!(roles(None, Some(today - 1)).names.is_empty());
+    assert!(roles(Some(today + 1), None).names.is_empty());
+    let midnight = super::midnight(today + 1, &snapshot);
+    assert_eq!(roles(None, Some(today)).valid_until, Some(midnight));
+    assert_eq!(roles(Some(today + 1), None).valid_until, Some(midnight));
+}
+
+#[test]
 fn roles_of_rules_and_grants_are_joined_and_each_says_why() {
     let snapshot = snapshot(1, "");
     let audit = grant("auditor", -1, None);

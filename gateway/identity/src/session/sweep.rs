@@ -26,6 +26,8 @@ const STORE: Duration = Duration::from_secs(5);
 /// Another node may know of an act that it has not written yet.
 const ELSEWHERE: Duration = Duration::from_secs(16);
 const PURGE: Duration = Duration::from_secs(60);
+/// What could not be followed is tried again this often.
+const AGAIN: Duration = Duration::from_secs(1);
 /// An ended session's row stays this long; the journal keeps it for good.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Rows per batch.
@@ -34,18 +36,17 @@ const FLUSH_BATCH: usize = 2_000;
 
 impl Sessions {
     /// Runs until `shutdown` is ready, and writes the last acts before it returns. Without it deadlines
-    /// still hold for requests, but nobody is woken and nothing is written.
+    /// still hold for requests, but nobody is woken and nothing is written. Failures of the store are
+    /// logged and tried again.
     ///
     /// # Errors
-    /// [`SessionError::Store`] if the change feed can't be opened. Later failures of the store are
-    /// logged and tried again.
+    /// [`SessionError::Store`] if the last acts could not be written at the end.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) -> Result<(), SessionError> {
-        let mut feed = self.0.store.feed().await?;
         tokio::select! {
             () = shutdown => {}
             () = self.tick() => {}
             () = self.write() => {}
-            () = self.hear(&mut feed) => {}
+            () = self.follow() => {}
         }
         self.flush(self.now(), Duration::ZERO).await
     }
@@ -220,12 +221,35 @@ impl Sessions {
         Ok(())
     }
 
-    /// Hears revocations, leavers, and what other nodes have done.
-    async fn hear(&self, feed: &mut Feed) {
+    async fn follow(&self) {
         loop {
-            let change = feed.next().await;
+            match self.0.store.feed().await {
+                Ok(mut feed) => self.hear(&mut feed).await,
+                Err(error) => report("change feed", Err(error.into())),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Hears revocations, leavers, and what other nodes have done. What could not be followed makes
+    /// everybody be asked about until it can; so does a new day, on which somebody may have left.
+    async fn hear(&self, feed: &mut Feed) {
+        let (mut pending, mut day) = (false, self.rules().today(self.now()));
+        loop {
+            let heard = tokio::select! {
+                change = feed.next() => Some(change),
+                () = tokio::time::sleep(AGAIN) => None,
+            };
+            let today = self.rules().today(self.now());
+            let change = match heard {
+                _ if pending || today != day => Change::Flush,
+                Some(change) => change,
+                None => continue,
+            };
             self.0.registry.outdate();
-            report("change", self.heard(change).await);
+            let done = self.heard(change).await;
+            (pending, day) = (done.is_err(), today);
+            report("change", done);
         }
     }
 
@@ -246,11 +270,16 @@ impl Sessions {
             }
             Change::One { .. } => Ok(()),
             Change::Flush => {
+                let mut done = Ok(());
                 for live in self.0.registry.all() {
-                    self.reread(&live).await?;
-                    self.reconsider(live.account()).await?;
+                    // One that can't be asked about keeps nobody else's end waiting.
+                    let one = match self.reread(&live).await {
+                        Ok(()) => self.reconsider(live.account()).await,
+                        Err(error) => Err(error),
+                    };
+                    done = done.and(one);
                 }
-                Ok(())
+                done
             }
         }
     }
