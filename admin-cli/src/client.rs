@@ -21,7 +21,8 @@ use tokio_rustls::TlsConnector;
 use crate::output::Failure;
 
 const ANSWER_LIMIT: usize = 16 << 20;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than the server waits for anything, so that what it says is heard.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The admin API of one gateway.
 pub(crate) struct Client {
@@ -83,7 +84,7 @@ impl Client {
         let exchange = self.exchange(method, path, body);
         let (parts, text) = tokio::time::timeout(PATIENCE, exchange)
             .await
-            .map_err(|_| Failure::unreachable("the gateway did not answer within 30 s"))??;
+            .map_err(|_| Failure::unreachable("the gateway did not answer within 90 s"))??;
         let value = serde_json::from_slice(&text).unwrap_or(Value::Null);
         if parts.status.is_success() {
             return Ok(value);

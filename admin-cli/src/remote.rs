@@ -121,19 +121,24 @@ async fn find(client: &Client, search: Search) -> Result<Value, Failure> {
 }
 
 async fn follow(client: &Client, lines: u32) -> Result<Answer, Failure> {
-    let mut path = format!("audit/tail?limit={lines}");
+    let (mut asked, mut path) = (String::new(), format!("audit/tail?limit={lines}"));
     loop {
         let answer = client.call(Method::GET, &path, None).await?;
-        for found in records(&answer) {
+        for found in records(&answer).iter().filter(|found| !is_look(found, &asked)) {
             let text = format!("{}\n", shown(&line(found)));
             io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::local(error.to_string()))?;
         }
-        if let Some(seq) = records(&answer).last().and_then(|record| record.get("seq")).and_then(Value::as_u64) {
-            path = format!("audit/tail?after={seq}&limit=1000");
+        if let Some(seq) = records(&answer).last().and_then(|found| found.get("seq")).and_then(Value::as_u64) {
+            (asked, path) = (format!("tail after={seq} "), format!("audit/tail?after={seq}&limit=500"));
         }
-        // The server is asked once a second: each asking is itself on record.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Each asking is itself on record: without leaving out our own, following would never be quiet.
+fn is_look(found: &Value, asked: &str) -> bool {
+    let query = found.pointer("/record/detail/query").and_then(Value::as_str).unwrap_or_default();
+    !asked.is_empty() && query.starts_with(asked)
 }
 
 /// Records one a line; `--output json` and `show` have them whole.

@@ -40,7 +40,7 @@ impl Actor<'_> {
     }
 }
 
-/// Why an import did nothing at all.
+/// Why an import did nothing at all, or isn't on record yet.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file has problems; every one of them.
@@ -49,19 +49,33 @@ pub enum ImportError {
     /// Somebody must look at these first.
     #[error("{} doubtful match(es); nothing was imported", .0.len())]
     Doubtful(Vec<Doubt>),
-    /// The store failed, or committed without reaching the journal ([`StoreError::NotJournaled`]).
+    /// The store failed.
     #[error("the import could not be stored")]
-    Store(#[from] StoreError),
-    /// The process is shutting down.
+    Store(StoreError),
+    /// It is stored, and its records wait for the journal.
+    #[error(
+        "the import is stored, but the journal has not taken its records yet; the same file again will say when it has"
+    )]
+    NotJournaled,
+    /// Reading the file broke off.
     #[error("the import was interrupted; nothing was imported")]
     Interrupted,
+}
+
+impl From<StoreError> for ImportError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotJournaled { .. } => Self::NotJournaled,
+            other => Self::Store(other),
+        }
+    }
 }
 
 /// Reads a file and applies it, as a whole or not at all; the same file again changes nothing. On
 /// return it is in the store and in the journal. A refused file is recorded too.
 ///
 /// # Errors
-/// [`ImportError`]; nothing has changed then, but for [`StoreError::NotJournaled`].
+/// [`ImportError`]; nothing has changed then, but for [`ImportError::NotJournaled`].
 pub async fn import(
     store: &Store,
     bytes: Vec<u8>,
@@ -79,7 +93,8 @@ pub async fn import(
             return Err(ImportError::File(problems));
         }
     };
-    for attempt in 1.. {
+    let mut attempt = 1;
+    loop {
         let existing = people::all(&mut store.view().await?).await?;
         let plan = plan(&roster, &existing);
         if !plan.doubts.is_empty() {
@@ -88,12 +103,11 @@ pub async fn import(
             return Err(ImportError::Doubtful(plan.doubts));
         }
         match apply(store, &plan, hash, actor).await {
-            Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. }) if attempt < ATTEMPTS => {}
+            Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. }) if attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
             Ok(()) => return Ok(report(&roster, &plan, hash)),
         }
     }
-    Err(ImportError::Interrupted)
 }
 
 /// Applies a plan in one transaction: people, the import's row, a record for the import and for each

@@ -40,10 +40,11 @@ pub struct Change {
 /// A match that may join two people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Doubt {
-    /// The same number, but another name and another day of birth.
+    /// The same number, but another name, and another day of birth or none known to compare with.
     #[error(
-        "staff number {staff_no} is {known} in the store and {new} in the file, with another day of birth; \
-         a number is never given to somebody else. If it is the same person, correct name and birth date in two imports"
+        "staff number {staff_no} is {known} in the store and {new} in the file, and no day of birth says that they are \
+         one person; a number is never given to somebody else. If it is the same person, correct birth date and name \
+         in two imports"
     )]
     AnotherPerson {
         /// The number.
@@ -99,8 +100,9 @@ pub fn plan(roster: &Roster, existing: &HashMap<StaffNo, StoredPerson>) -> Plan 
 }
 
 fn another_person(known: &PersonFacts, new: &PersonFacts) -> Option<Doubt> {
-    let born_apart = known.birth_date.zip(new.birth_date).is_some_and(|(a, b)| a != b);
-    (born_apart && !same_name(known, new)).then(|| Doubt::AnotherPerson {
+    // Whoever was made on the host has no day of birth: a file must not rename him (C6).
+    let apart = known.birth_date.is_none_or(|known| new.birth_date.is_some_and(|new| known != new));
+    (apart && !same_name(known, new)).then(|| Doubt::AnotherPerson {
         staff_no: new.staff_no.clone(),
         known: known.name.clone(),
         new: new.name.clone(),

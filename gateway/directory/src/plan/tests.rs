@@ -113,3 +113,13 @@ proptest! {
         prop_assert_eq!(second.absent, first.absent);
     }
 }
+
+#[test]
+fn atk_c06_a_file_does_not_rename_somebody_without_a_known_day_of_birth() {
+    let registrar = person("900001", "関 守", None);
+    let file = |name| roster([person("900001", name, Some(8_000))]);
+    let renamed = plan(&file("別人 次郎"), &stored([registrar.clone()]));
+    assert!(matches!(renamed.doubts[..], [Doubt::AnotherPerson { .. }]));
+    let kept = plan(&file("関　守"), &stored([registrar]));
+    assert_eq!((kept.doubts.len(), kept.changed.len()), (0, 1));
+}
