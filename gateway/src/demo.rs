@@ -59,7 +59,7 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
         ];
         let outcome = run::run(parts, Some(&file), beside).await;
         if matches!(outcome, Err(Failure::Listen { .. })) {
-            say("Another program has this port. Choose others: sekimori demo --https 9443 --http 9080");
+            say("Choose other ports: sekimori demo --https 9443 --http 9080");
         }
         outcome
     })

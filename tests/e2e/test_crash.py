@@ -125,6 +125,13 @@ def test_atk_a50_sessions_outlive_a_hundred_kills(killed):
     assert killed.records("session.lock") == killed.records("session.end") == []
 
 
+def test_a_search_goes_through_as_many_pages_and_segments_as_it_takes(killed):
+    found = [line["seq"] for line in killed.ctl("audit", "search", "--event", "request", "--limit", "1200")["records"]]
+    assert len(found) == len(set(found)) == 1200 and found == sorted(found, reverse=True)
+    everything = [r["seq"] for r in killed.records() if r["event"].startswith("request.")]
+    assert found == everything[::-1][:1200]
+
+
 def test_atk_a50_the_journal_of_a_hundred_kills_verifies_and_a_torn_line_is_called_so(killed, tmp_path):
     killed.stop()
     assert len(list(killed.journal.glob("segment-*"))) > 1
@@ -132,6 +139,7 @@ def test_atk_a50_the_journal_of_a_hundred_kills_verifies_and_a_torn_line_is_call
     assert {finding["kind"] for finding in findings} <= {"torn"}, findings
     told = [r["why"]["reason"] for r in killed.records("journal.recover")]
     assert told == ["torn"] * len(findings)
+    killed.start()
 
 
 # The journal's disk

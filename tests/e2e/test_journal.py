@@ -4,11 +4,12 @@ import datetime
 import json
 import re
 import signal
+import subprocess
 
 import pytest
 
 from conftest import CLERK, NURSE, PHYSICIAN, RADIOGRAPHER
-from hospital import ROOT, Hospital, Staff, options, wait_until
+from hospital import BINARIES, ENVIRONMENT, ROOT, Hospital, Staff, options, wait_until
 from journal import Copy, by_script, by_sekimorictl, sealed
 
 PASSWORD = "a long night 4 the ward"
@@ -359,10 +360,15 @@ def test_tail_show_and_search_agree_and_each_look_is_itself_recorded(hospital, r
     assert reader("search", "--staff-no", "999999") == []
 
 
-def test_a_search_goes_through_as_many_pages_as_it_takes(reader):
-    found = [r["seq"] for r in reader("search", "--event", "hr", "--limit", "60")]
-    assert len(found) == 60 and found == sorted(found, reverse=True)
-    assert len(reader("tail", "--lines", "500")) > 100
+def test_tail_follows_what_happens_and_is_quiet_about_itself(hospital, nurse):
+    command = [BINARIES / "sekimorictl", "--client", hospital.folder / "var" / "cli.toml", "audit", "tail", "-f", "--lines", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as tail:
+        assert "audit.read" in tail.stdout.readline(), "the first look"
+        for _ in range(2):
+            nurse.web.open(hospital.origin("recorder") + "/patients/P-5")
+            line = tail.stdout.readline()
+            assert "request.permit" in line and NURSE in line and "P-5" in line, line
+        tail.terminate()
 
 
 def test_req_a17_2_the_journal_is_shown_to_the_auditor_alone(hospital, nurse, tmp_path, reader):

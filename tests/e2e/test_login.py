@@ -59,6 +59,7 @@ def odd(web, page, step, fields):
 def words(page):
     """The page without what differs from request to request and from name to name."""
     text = re.sub(r'(value|data-options|href|action|data-renew)="[^"]*"', r'\1=""', page.text)
+    text = re.sub(r"<strong><bdi>[^<]*</bdi></strong>", "WHAT WAS TYPED", text)
     text = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "REQUEST", text)
     headers = sorted((name.lower(), value) for name, value in page.headers
                      if name.lower() not in ("date", "x-request-id", "set-cookie", "content-length"))

@@ -4,8 +4,9 @@
 //! `tests/e2e` and drive the real binaries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
 use cargo_metadata::{Metadata, MetadataCommand};
 
@@ -76,4 +77,52 @@ pub fn compiled() -> io::Result<BTreeSet<String>> {
     }
     let tree = String::from_utf8_lossy(&output.stdout);
     Ok(tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+}
+
+/// The codes (`C-08`, `A40`) that comments and docs of our Rust sources cite.
+///
+/// # Errors
+/// When a source can't be read.
+pub fn cited_codes() -> io::Result<BTreeSet<String>> {
+    let mut codes = BTreeSet::new();
+    let mut open = vec![Path::new(MANIFEST).with_file_name("")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if path.is_dir() && !hidden && !path.ends_with("target") && !path.ends_with("var") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                codes.extend(fs::read_to_string(path)?.lines().filter_map(comment).flat_map(codes_in));
+            }
+        }
+    }
+    Ok(codes)
+}
+
+fn comment(line: &str) -> Option<&str> {
+    line.split_once("//").map(|(_, comment)| comment)
+}
+
+/// Words such as `S-01`, `H-37`, `A13-9`, `D-7.2.4`, `A40`: a letter of the catalogue and numbers.
+fn codes_in(comment: &str) -> Vec<String> {
+    comment
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.')))
+        .map(|word| word.trim_end_matches(['.', '-']))
+        .filter(|word| is_code(word))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_code(word: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
+    let numbers = |text: &str| text.split('.').all(digits);
+    let Some(rest) = word.strip_prefix(['S', 'C', 'H', 'X', 'G', 'F', 'D']) else {
+        let Some(rest) = word.strip_prefix('A') else { return false };
+        return match rest.split_once('-') {
+            Some((chapter, number)) => digits(chapter.trim_end_matches('N')) && digits(number),
+            None => digits(rest),
+        };
+    };
+    rest.strip_prefix('-').is_some_and(numbers)
 }

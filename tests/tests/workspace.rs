@@ -1,9 +1,10 @@
 //! The shape of the workspace: rows, bans, the commissioned packages, lints.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
-use sekimori_tests::{compiled, metadata, wrong_edges};
+use sekimori_tests::{cited_codes, compiled, metadata, wrong_edges};
 
 fn root(path: &str) -> io::Result<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path))
@@ -56,4 +57,16 @@ fn every_member_takes_lints_version_and_licence_from_the_workspace() {
             }
         }
     }
+}
+
+#[test]
+fn every_code_that_a_comment_cites_is_explained() {
+    let page = root("docs/rules.md").unwrap();
+    let explained: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).collect();
+    assert!(explained.contains("C-08") && explained.contains("A40"), "the page is read");
+    let cited = cited_codes().unwrap();
+    assert!(cited.len() > 60, "the sources are read");
+    let missing: Vec<&String> = cited.iter().filter(|code| !explained.contains(code.as_str())).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "docs/rules.md has no row for these");
 }

@@ -11,6 +11,8 @@ pub enum Refusal {
     NotFound,
     /// 405: a method the app doesn't list, with those it does.
     MethodNotAllowed(String),
+    /// 408: a body that had to be held came too slowly.
+    SlowBody,
     /// 413: a body that had to be held was larger than its bound.
     TooLarge,
     /// 414: a request target longer than the limit.
@@ -73,6 +75,7 @@ impl Refusal {
             Self::Denied { .. } => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::SlowBody => 408,
             Self::TooLarge => 413,
             Self::UriTooLong => 414,
             Self::Expectation => 417,

@@ -116,9 +116,9 @@ pub(crate) fn admit(
         Site::App(app) => app.allow_authorization,
         Site::Portal(_) => true,
     };
-    let underscored = headers::strip_request(request.headers_mut(), allow_authorization);
-    if underscored > 0 {
-        tracing::debug!(request = %edge.request, underscored, "header names with underscores dropped");
+    let odd = headers::strip_request(request.headers_mut(), allow_authorization);
+    if odd > 0 {
+        tracing::debug!(request = %edge.request, odd, "fields dropped for their names");
     }
     let (head, body) = request.into_parts();
     let (plane, connection) = (Arc::clone(plane), Arc::clone(connection));

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 
 pub(crate) use guard::{Cut, Guard};
-pub(crate) use hold::{Held, Unheld, hold};
+pub(crate) use hold::{Held, hold};
 pub(crate) use inward::{Inward, Progress, Upload};
 pub(crate) use outgoing::{Download, Outgoing, Watch};
 pub(crate) use tee::Tee;

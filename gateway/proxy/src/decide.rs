@@ -65,17 +65,6 @@ impl Permitted {
 
 /// Decides.
 pub(crate) async fn decide(resolved: Resolved, services: &Services) -> Result<Permitted, Box<Refused>> {
-    let admitted = resolved.routed().admitted();
-    let snapshot = Arc::clone(&admitted.plane().snapshot);
-    let now = services.clock.now();
-    let live = Arc::clone(resolved.live());
-    let roles = match services.roles.of(live.account(), &snapshot, now).await {
-        Ok(roles) => roles,
-        Err(error) => {
-            tracing::error!(%error, "roles could not be found");
-            return Err(Box::new(resolved.refused(Refusal::Unavailable)));
-        }
-    };
     let routed = match resolved.routed().routing() {
         Routing::Action(routed) => routed.clone(),
         Routing::MethodNotAllowed(methods) => {
@@ -84,31 +73,61 @@ pub(crate) async fn decide(resolved: Resolved, services: &Services) -> Result<Pe
         }
         Routing::NoPath => return Err(denied(resolved, None, Denial::no_action())),
     };
+    let permitted = judge(resolved, routed.action, routed.params, services).await?;
+    if let Some(reason) = barred(&permitted.resolved) {
+        let Permitted { resolved, permit, .. } = permitted;
+        let denial = Refusal::Denied {
+            app: permit.app().to_owned(),
+            action: Some(permit.action().to_owned()),
+            reason,
+            missing: Vec::new(),
+        };
+        return Err(Box::new(resolved.refused(denial)));
+    }
+    if permitted.action().is_some_and(|action| action.human) {
+        permitted.resolved.live().touch(services.clock.now());
+    }
+    Ok(permitted)
+}
+
+/// Decides once more what had to wait after it was permitted: by the rules of its own plane, with the
+/// roles and the hour of now, for the session as it was found (A52).
+pub(crate) async fn again(permitted: Permitted, services: &Services) -> Result<Permitted, Box<Refused>> {
+    let Permitted { resolved, action, params, .. } = permitted;
+    let permitted = judge(resolved, action, params, services).await?;
+    match permitted.resolved.still(services.clock.now()) {
+        Ok(()) => Ok(permitted),
+        Err(refusal) => Err(Box::new(permitted.refused(refusal))),
+    }
+}
+
+async fn judge(
+    resolved: Resolved,
+    action: ActionId,
+    params: Vec<(Arc<str>, String)>,
+    services: &Services,
+) -> Result<Permitted, Box<Refused>> {
+    let admitted = resolved.routed().admitted();
+    let snapshot = Arc::clone(&admitted.plane().snapshot);
+    let (now, live) = (services.clock.now(), resolved.live());
+    let roles = match services.roles.of(live.account(), &snapshot, now).await {
+        Ok(roles) => roles,
+        Err(error) => {
+            tracing::error!(%error, "roles could not be found");
+            return Err(Box::new(resolved.refused(Refusal::Unavailable)));
+        }
+    };
     let question = Question {
         app: resolved.app().id,
-        action: routed.action,
+        action,
         roles: &roles.set,
         zone: &admitted.edge().zone,
         aal: live.aal(),
         until: roles.valid_until.map_or(live.absolute_until(), |until| until.min(live.absolute_until())),
     };
     match ask(&snapshot, &question, now) {
-        Decision::Deny(denial) => Err(denied(resolved, Some(routed.action), denial)),
-        Decision::Permit(permit) => {
-            if let Some(reason) = barred(&resolved) {
-                let denial = Refusal::Denied {
-                    app: permit.app().to_owned(),
-                    action: Some(permit.action().to_owned()),
-                    reason,
-                    missing: Vec::new(),
-                };
-                return Err(Box::new(resolved.refused(denial)));
-            }
-            if snapshot.policy.action(routed.action).is_some_and(|action| action.human) {
-                live.touch(now);
-            }
-            Ok(Permitted { resolved, permit, roles, action: routed.action, params: routed.params })
-        }
+        Decision::Deny(denial) => Err(denied(resolved, Some(action), denial)),
+        Decision::Permit(permit) => Ok(Permitted { resolved, permit, roles, action, params }),
     }
 }
 

@@ -29,17 +29,18 @@ const REPORT_TO: HeaderName = HeaderName::from_static("report-to");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Removes from a request everything that speaks for one hop, for us, or for a gateway that the client
-/// pretends to have passed; returns how many other fields were dropped for an underscore in their name.
+/// pretends to have passed; returns how many other fields were dropped for their names: of letters, digits
+/// and `-` alone, because servers map all else to one and the same (`_`, `.`).
 pub(crate) fn strip_request(headers: &mut HeaderMap, allow_authorization: bool) -> usize {
     strip_hop_by_hop(headers);
     if !allow_authorization {
         headers.remove(AUTHORIZATION);
     }
-    let (mut forged, mut underscored) = (Vec::new(), 0);
+    let (mut forged, mut odd) = (Vec::new(), 0);
     for name in headers.keys() {
         let text = name.as_str();
-        if text.contains('_') {
-            underscored += 1;
+        if !text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-')) {
+            odd += 1;
             forged.push(name.clone());
         } else if speaks_for_us(text) {
             forged.push(name.clone());
@@ -48,7 +49,7 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, allow_authorization: bool) 
     for name in &forged {
         headers.remove(name);
     }
-    underscored
+    odd
 }
 
 /// Names that only a gateway in front of the app may set. They arrive lower-case.
@@ -265,9 +266,12 @@ mod tests {
             ("Proxy-Authorization", "Basic eDp4"),
             ("Authorization", "Basic eDp4"),
             ("X-Request-Id", "1"),
+            ("Remote.User", "x"),
+            ("X.Forwarded.User", "x"),
+            ("Remote~User", "x"),
             ("X-App", "kept"),
         ]);
-        assert_eq!(strip_request(&mut headers, false), 4);
+        assert_eq!(strip_request(&mut headers, false), 7);
         assert_eq!(headers, map(&[("X-App", "kept")]));
     }
 

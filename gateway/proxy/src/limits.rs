@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,14 +56,18 @@ impl Network {
 /// The budget of one address.
 struct Address {
     connections: AtomicUsize,
-    requests: DefaultDirectRateLimiter,
+    /// Replaced when the rate changes; who sits here keeps his seat.
+    requests: ArcSwap<DefaultDirectRateLimiter>,
 }
 
 impl Address {
     fn new(rate: u32) -> Arc<Self> {
-        let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
-        Arc::new(Self { connections: AtomicUsize::new(0), requests: RateLimiter::direct(Quota::per_second(rate)) })
+        Arc::new(Self { connections: AtomicUsize::new(0), requests: ArcSwap::from_pointee(limiter(rate)) })
     }
+}
+
+fn limiter(rate: u32) -> DefaultDirectRateLimiter {
+    RateLimiter::direct(Quota::per_second(NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN)))
 }
 
 /// A connection's place; given back when dropped.
@@ -77,7 +82,7 @@ impl Seat {
     /// # Errors
     /// When to try again, if there were too many.
     pub(crate) fn request(&self) -> Result<(), Duration> {
-        self.address.requests.check().map_err(|not| not.wait_time_from(DefaultClock::default().now()))
+        self.address.requests.load().check().map_err(|not| not.wait_time_from(DefaultClock::default().now()))
     }
 }
 
@@ -132,10 +137,13 @@ impl Addresses {
         }
     }
 
-    /// Takes over a new rate for connections to come.
+    /// Takes over a new rate, for connections that are there too.
     pub(crate) fn set_rate(&self, rate: u32) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if self.rate.swap(rate, Ordering::Relaxed) != rate {
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            for address in known.values().map(|entry| &entry.address).chain([&self.shared]) {
+                address.requests.store(Arc::new(limiter(rate)));
+            }
         }
     }
 }
@@ -195,6 +203,19 @@ mod tests {
         assert!(a.request().is_ok() && b.request().is_ok() && a.request().is_ok());
         assert!(b.request().is_err());
         assert!(addresses.seat(ip("10.0.0.2")).unwrap().request().is_ok());
+    }
+
+    #[test]
+    fn req_h23_a_new_rate_holds_at_once_and_takes_nobodys_seat() {
+        let addresses = Addresses::new(10, 2, 1);
+        let (a, b) = (addresses.seat(ip("10.0.0.1")).unwrap(), addresses.seat(ip("10.0.0.1")).unwrap());
+        assert!(a.request().is_ok() && b.request().is_err());
+        addresses.set_rate(3);
+        assert!(addresses.seat(ip("10.0.0.1")).is_none(), "two are still there");
+        assert!(a.request().is_ok() && b.request().is_ok() && a.request().is_ok());
+        assert!(b.request().is_err());
+        drop(a);
+        assert!(addresses.seat(ip("10.0.0.1")).is_some());
     }
 
     #[test]

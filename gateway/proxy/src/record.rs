@@ -14,8 +14,8 @@ use model::Refusal;
 use policy::PatientRule;
 
 use crate::Services;
-use crate::body::{self, Held, Unheld};
-use crate::decide::Permitted;
+use crate::body::{self, Held};
+use crate::decide::{self, Permitted};
 use crate::patient::{self, Found};
 use crate::refuse::Refused;
 use crate::websocket::Offer;
@@ -42,12 +42,16 @@ pub(crate) enum Ledger {
     Read(audit::Reserved),
 }
 
-/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it.
+/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it;
+/// whoever sends it decides how long that takes, so what was permitted before is asked again after.
 pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Result<Recorded, Box<Refused>> {
     let (patient, held) = match find_patient(&mut permitted, services).await {
         Ok(found) => found,
         Err(refusal) => return Err(Box::new(permitted.refused(refusal))),
     };
+    if matches!(held, Held::Whole(_)) {
+        permitted = decide::again(permitted, services).await?;
+    }
     let privileged = permitted.permit().privileged();
     let written = if changes(&permitted) || privileged {
         let record = describe(&permitted, Event::RequestOpen, Outcome::Pending, &patient);
@@ -91,26 +95,18 @@ async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<
 
 /// Holds the body and looks into it. The same bytes go upstream later.
 async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Services) -> Result<(Found, Held), Refusal> {
-    let headers = &permitted.resolved().routed().admitted().head().headers;
-    let readable = patient::is_identity(headers)
-        && match rule {
-            PatientRule::Form(_) => patient::is_form(headers),
-            _ => patient::is_json(headers),
-        };
     let limits = &permitted.snapshot().settings.limits;
     let (most, patience) = (limits.held_body, limits.idle_timeout);
-    let live = Arc::clone(permitted.resolved().live());
     let body = permitted.take_body();
-    let held = body::hold(body, most, patience, &live, &services.clock).await;
-    let bytes = held.map_err(|why| match why {
-        Unheld::TooLarge => Refusal::TooLarge,
-        Unheld::Slow => Refusal::Malformed("body-slow"),
-        Unheld::Broken => Refusal::Malformed("body"),
-        Unheld::Ended => Refusal::LoginRequired { target: permitted.resolved().routed().admitted().target() },
-    })?;
+    let resolved = permitted.resolved();
+    let still = || resolved.still(services.clock.now());
+    let bytes = body::hold(body, most, patience, &services.clock, still).await?;
+    let head = resolved.routed().admitted().head();
     let found = match rule {
-        PatientRule::Form(name) if readable => patient::in_form(&bytes, name),
-        PatientRule::Json(pointer) if readable => patient::in_json(&bytes, pointer),
+        PatientRule::Form(name) if patient::is_form(&head.headers) => {
+            patient::in_form_beside_query(&bytes, head.uri.query().unwrap_or_default(), name)
+        }
+        PatientRule::Json(pointer) if patient::is_json(&head.headers) => patient::in_json(&bytes, pointer),
         _ => Found::Unknown,
     };
     Ok((found, Held::Whole(bytes)))

@@ -93,9 +93,13 @@ impl Refused {
     }
 
     /// Writes it down and answers. After a request whose end may be read in two ways, the connection is
-    /// closed: what follows on it is no request (H-03 … H-05).
+    /// closed: what follows on it is no request (H-03 … H-05). So it is after a body that didn't come to its end.
     pub(crate) async fn answer(self, services: &Services) -> Response<Outgoing> {
-        let closes = self.trace == Trace::Edge && matches!(self.refusal, Refusal::Malformed(_));
+        let closes = match self.refusal {
+            Refusal::Malformed(_) => self.trace == Trace::Edge,
+            Refusal::SlowBody => true,
+            _ => false,
+        };
         let mut response = self.told(services).await;
         if closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -213,6 +217,7 @@ fn reason(refusal: &Refusal) -> &'static str {
         Refusal::Misdirected => "misdirected",
         Refusal::NotFound => "not-found",
         Refusal::MethodNotAllowed(_) => "method",
+        Refusal::SlowBody => "body-slow",
         Refusal::TooLarge => "body-too-large",
         Refusal::UriTooLong => "uri-too-long",
         Refusal::Expectation => "expectation",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use identity::Live;
-use model::{Refusal, SessionState, TokenKind};
+use model::{Refusal, SessionState, Timestamp, TokenKind};
 
 use crate::Services;
 use crate::cookies::{self, Presented};
@@ -17,6 +17,8 @@ use crate::route::Routed;
 pub(crate) struct Resolved {
     routed: Routed,
     live: Arc<Live>,
+    /// How often the session's state had changed when it was found active.
+    changes: u64,
 }
 
 impl Resolved {
@@ -30,6 +32,17 @@ impl Resolved {
 
     pub(crate) fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// Is the session active, and has been all the time since [`resolve`]? An unlock in between doesn't
+    /// count: it was for requests to come.
+    pub(crate) fn still(&self, now: Timestamp) -> Result<(), Refusal> {
+        let target = || self.routed.admitted().target();
+        match self.live.state(now) {
+            SessionState::Active if self.live.changes() == self.changes => Ok(()),
+            SessionState::Active | SessionState::Locked => Err(Refusal::Locked { target: target() }),
+            SessionState::Ended => Err(Refusal::LoginRequired { target: target() }),
+        }
     }
 
     pub(crate) fn take_body(&mut self) -> Option<Incoming> {
@@ -61,7 +74,7 @@ pub(crate) async fn resolve(routed: Routed, services: &Services) -> Result<Resol
             return Err(Box::new(routed.refused(Refusal::Unavailable)));
         }
     };
-    let now = services.clock.now();
+    let (changes, now) = (live.changes(), services.clock.now());
     match live.state(now) {
         SessionState::Active => {}
         SessionState::Locked => {
@@ -75,7 +88,7 @@ pub(crate) async fn resolve(routed: Routed, services: &Services) -> Result<Resol
     if fetch.user && fetch.navigate {
         live.touch(now);
     }
-    Ok(Resolved { routed, live })
+    Ok(Resolved { routed, live, changes })
 }
 
 fn login_required(routed: Routed) -> Box<Refused> {

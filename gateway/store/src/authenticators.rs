@@ -326,3 +326,6 @@ impl TryFrom<HolderRow> for Holder {
         Ok(Self { person, state, birth_date: row.birth_date, employed_until: row.employed_until })
     }
 }
+
+#[cfg(test)]
+mod tests;

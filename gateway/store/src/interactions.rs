@@ -17,6 +17,9 @@ statements! {
     TAKE = "DELETE FROM interaction WHERE hash = $1 \
             RETURNING kind, host, target, app_binder, portal_binder, state, expires_at";
     COUNT = "SELECT COUNT(*) AS count FROM interaction";
+    EVICT = "DELETE FROM interaction WHERE hash = $1 AND portal_binder IS NULL";
+    EVICT_OLDEST = "DELETE FROM interaction WHERE hash IN \
+                    (SELECT hash FROM interaction WHERE portal_binder IS NULL ORDER BY expires_at LIMIT $1)";
     PURGE = "DELETE FROM interaction WHERE hash IN \
              (SELECT hash FROM interaction WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 }
@@ -99,6 +102,23 @@ pub async fn take(tx: &mut Tx, hash: &TokenHash) -> Result<Option<Interaction>, 
 /// [`StoreError::Engine`].
 pub async fn count<'a>(db: impl Into<Reader<'a>>) -> Result<i64, StoreError> {
     Ok(db.into().one::<CountRow>(COUNT, args![]).await?.map_or(0, |row| row.count))
+}
+
+/// Forgets an interaction that no browser has come with to the portal yet.
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn evict(tx: &mut Tx, hash: &TokenHash) -> Result<(), StoreError> {
+    tx.run(EVICT, args![hash]).await.map(drop)
+}
+
+/// Forgets the oldest interactions that no browser has come with to the portal yet, at most `limit`; how
+/// many.
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn evict_oldest(tx: &mut Tx, limit: i64) -> Result<u64, StoreError> {
+    tx.run(EVICT_OLDEST, args![limit]).await
 }
 
 /// Forgets expired interactions, at most `limit`; how many.

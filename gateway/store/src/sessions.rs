@@ -56,6 +56,7 @@ statements! {
     DELETE_TOKENS_OF = "DELETE FROM session_token WHERE session = $1 AND kind = $2 AND host = $3 AND created_at <= $4";
     INSERT_HANDSHAKE = "INSERT INTO handshake (hash, session, host, binder, target, expires_at) \
                         VALUES ($1, $2, $3, $4, $5, $6)";
+    HANDSHAKE_WAITS = "SELECT hash FROM handshake WHERE hash = $1";
     TAKE_HANDSHAKE = "DELETE FROM handshake WHERE hash = $1 RETURNING session, host, binder, target, expires_at";
     DELETE_HANDSHAKES = "DELETE FROM handshake WHERE session = $1";
     PURGE_HANDSHAKES = "DELETE FROM handshake WHERE hash IN \
@@ -332,6 +333,14 @@ pub async fn insert_handshake(tx: &mut Tx, hash: &TokenHash, handshake: &Handsha
     tx.run(INSERT_HANDSHAKE, args).await.map(drop)
 }
 
+/// Is there such a code, used by nobody yet?
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn handshake_waits<'a>(db: impl Into<Reader<'a>>, code: &TokenHash) -> Result<bool, StoreError> {
+    Ok(db.into().one::<HashRow>(HANDSHAKE_WAITS, args![code]).await?.is_some())
+}
+
 /// Takes a handshake code out, so that it is used once whoever comes with it; expired ones too.
 ///
 /// # Errors
@@ -471,6 +480,12 @@ struct AttendedRow {
     session: SessionRow,
     staff_no: String,
     name: String,
+}
+
+#[derive(FromRow)]
+struct HashRow {
+    #[sqlx(rename = "hash")]
+    _hash: Vec<u8>,
 }
 
 #[derive(FromRow)]

@@ -528,6 +528,35 @@ fn a_row_of_the_outbox_is_written_once_also_after_a_crash_before_its_mark() {
     assert_eq!(last(&crashed)["outbox"], json!({"node": "n1", "id": 2, "at": "1970-01-01T00:00:09.000000Z"}));
 }
 
+/// A line with other words in it and the hash that fits them.
+fn rewritten(old: &str, from: &str, to: &str) -> String {
+    let changed = old.replace(from, to);
+    let (body, _) = changed.rsplit_once(",\"hash\":\"").unwrap();
+    let hash = crate::hex::of(&crate::line::sha256(body.as_bytes()));
+    format!("{body},\"hash\":\"{hash}\"}}")
+}
+
+#[test]
+fn req_a5_2_a_line_rewritten_with_its_own_hash_is_told_at_the_next_start() {
+    // The middle one no longer fits the line after it; the last one no longer fits the signed checkpoint.
+    for (at, word, reason) in [(1, "first", "damaged"), (2, "second", "rewritten")] {
+        let laboratory = Laboratory::new();
+        let journal = laboratory.open();
+        journal.append(&record("first")).unwrap();
+        journal.append(&record("second")).unwrap();
+        journal.close().unwrap();
+        drop(journal);
+        let mut lines = laboratory.lines();
+        assert!(lines[0][at].contains(word));
+        lines[0][at] = rewritten(&lines[0][at], word, "other");
+        laboratory.write_lines(&lines);
+        drop(laboratory.open());
+        let told = recoveries(&laboratory);
+        assert_eq!(told.len(), 1, "{word}");
+        assert_eq!(told[0]["why"]["reason"], reason, "{word}");
+    }
+}
+
 #[test]
 fn the_outbox_smuggles_nothing_in() {
     let good = String::from(record("x").store());

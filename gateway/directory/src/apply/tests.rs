@@ -149,6 +149,22 @@ async fn atk_c06_a_doubtful_match_stops_the_whole_import() {
 }
 
 #[tokio::test]
+async fn atk_c06_a_plan_with_a_doubt_is_not_applied_by_whoever_holds_it() {
+    let house = House::open().await;
+    house.import(FILE).await.unwrap();
+    let other = text().replace("間宮　沙織", "間宮　伊織").replace("山﨑　美咲", "別人　花子");
+    let other = other.replace("平成5年3月8日", "平成6年3月8日");
+    let (bytes, _, _) = encoding_rs::SHIFT_JIS.encode(&other);
+    let roster = crate::parse(&bytes, &house.settings).unwrap();
+    let doubtful = plan(&roster, &people::all(&house.store).await.unwrap());
+    assert_eq!(doubtful.doubts.len(), 1);
+    let before = house.people().await;
+    let refused = apply(&house.store, &doubtful, [0; 32], &actor()).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { what: "person" })), "{refused:?}");
+    assert_eq!(house.people().await, before);
+}
+
+#[tokio::test]
 async fn req_g24_a_plan_that_somebody_overtook_is_not_applied_at_all() {
     let house = House::open().await;
     house.import(FILE).await.unwrap();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use audit::{Event, Outcome, Record, What, Who, Why};
 use model::{Aal, Edge, SessionState, StaffNo, Token, matching_form};
 use serde_json::json;
+use store::accounts::AccountState;
 use store::authenticators::{self, Holder};
-use store::{Changed, Facts, Notice, Tx, Unrecorded, accounts, enrolments, people};
+use store::{Changed, Facts, Notice, Tx, Unrecorded, accounts, enrolments, grants, people};
 use uuid::Uuid;
 
 use super::code::Code;
@@ -43,7 +44,7 @@ impl Enrolment {
     ///
     /// # Errors
     /// [`EnrolmentError::NotProofed`], [`EnrolmentError::OwnProofing`], [`EnrolmentError::UnknownPerson`],
-    /// [`EnrolmentError::AccountClosed`], [`EnrolmentError::Store`].
+    /// [`EnrolmentError::AccountClosed`], [`EnrolmentError::Privileged`], [`EnrolmentError::Store`].
     pub async fn issue(
         &self,
         officer: Officer<'_>,
@@ -62,6 +63,12 @@ impl Enrolment {
         let mut tx = self.0.store.begin().await?;
         let (holder, created) = self.account_for(&mut tx, staff_no).await?;
         let account = holder.person.account;
+        if matches!(officer, Officer::Person(..))
+            && holder.state == AccountState::Active
+            && !grants::of_account(&mut tx, account, now).await?.is_empty()
+        {
+            return Err(EnrolmentError::Privileged);
+        }
         let proofing =
             enrolments::Proofing { id: Uuid::now_v7(), account, officer: officer.name(), method, evidence, at: now };
         enrolments::insert_proofing(&mut tx, &proofing).await?;

@@ -38,6 +38,12 @@ pub enum EnrolmentError {
     /// Nobody proofs himself.
     #[error("the officer and the person are the same")]
     OwnProofing,
+    /// The account is active and holds granted rights: a registrar who could bind an authenticator to it
+    /// would hold them too (A28).
+    #[error(
+        "this account holds granted rights; a new code is issued on the gateway's host with `sekimorictl bootstrap`"
+    )]
+    Privileged,
     /// Method and evidence of proofing must say something (A13-9), in at most 200 and 1,000 characters.
     #[error("how the person was checked must be said")]
     NotProofed,

@@ -131,7 +131,7 @@ async fn an_enrolment_belongs_to_its_browser_and_ends() {
     let token = started(&world, &number, &browser).await;
     let stranger = Browser::new(PORTAL);
     assert!(matches!(world.enrolment.progress(stranger.entry(&token, None)).await, Err(EnrolmentError::Gone)));
-    assert!(matches!(world.logins.view(&token, &browser.binder).await, Err(crate::LoginError::Gone)), "no login");
+    assert!(matches!(world.logins.view(&token, &browser.binder, browser.edge.address).await, Err(crate::LoginError::Gone)), "no login");
     world.pass(1_200);
     assert!(matches!(world.enrolment.progress(browser.entry(&token, None)).await, Err(EnrolmentError::Gone)));
 }

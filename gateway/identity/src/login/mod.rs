@@ -9,8 +9,10 @@ mod state;
 mod step;
 mod target;
 mod unlock;
+mod waiting;
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Edge, MasterKey, Method, Token, TokenHash, TokenKind, matching_form};
@@ -27,6 +29,7 @@ use crate::{Live, Rules, RulesSource, SessionError, Sessions};
 pub use target::{Target, TargetError};
 
 use state::{Open, State, Whom};
+use waiting::Waiting;
 
 pub(crate) use state::open_row;
 pub(crate) use step::SEED_PURPOSE;
@@ -35,6 +38,8 @@ pub(crate) use step::SEED_PURPOSE;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 /// Logins, confirmations and enrolments under way at the same time.
 const MOST_INTERACTIONS: i64 = 20_000;
+/// How many of the oldest that no browser has gone on with make room at once when there are that many.
+const ROOM: i64 = 100;
 
 /// Why a step of a login did not go through.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,9 @@ pub enum LoginError {
     /// No such interaction in this browser: expired, used, or begun elsewhere. Begin again.
     #[error("this login is over")]
     Gone,
+    /// Begun at another address than the one that goes on (A15, D-14): whoever began it is somebody else.
+    #[error("this login was begun at another address")]
+    Elsewhere,
     /// The step doesn't fit what came before it (A26), or another request was faster.
     #[error("not the next step")]
     OutOfOrder,
@@ -111,6 +119,10 @@ pub struct Begin<'a> {
     pub target: Target,
     /// The browser's binder on that host; an app's host needs one.
     pub app_binder: Option<TokenHash>,
+    /// The client's address. What an app's host begins goes on at the same address or not at all.
+    pub address: IpAddr,
+    /// The browser holds a session: an unlock or confirmation is begun however many strangers begin logins.
+    pub holder: bool,
 }
 
 /// One step's circumstances.
@@ -137,6 +149,8 @@ pub struct Destination {
     pub target: Target,
     /// The binder that a handshake code must be made for; none on the portal's own host.
     pub app_binder: Option<TokenHash>,
+    /// The address it was begun at, where a code must be redeemed; none on the portal's own host.
+    pub address: Option<IpAddr>,
 }
 
 /// An interaction as its page needs it.
@@ -196,6 +210,7 @@ struct Shared {
     clock: Clock,
     hasher: Hasher,
     decoys: Decoys,
+    waiting: Mutex<Waiting>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -218,10 +233,12 @@ impl Logins {
     ) -> Result<Self, LoginError> {
         let hasher = Hasher::new(&master, rules.load().hash_concurrency)?;
         let decoys = Decoys::new(&master).ok_or(LoginError::Broken("decoy key"))?;
-        Ok(Self(Arc::new(Shared { store, sessions, rules, master, clock, hasher, decoys })))
+        Ok(Self(Arc::new(Shared { store, sessions, rules, master, clock, hasher, decoys, waiting: Mutex::default() })))
     }
 
-    /// Begins an interaction; its token goes into the address of the login page.
+    /// Begins an interaction; its token goes into the address of the login page. Where a network, or all
+    /// together, have too many that no browser went on with, the oldest of those make room, so that
+    /// strangers who begin without end stop nobody.
     ///
     /// # Errors
     /// [`LoginError::OutOfOrder`] for an app's host without a binder, [`LoginError::Busy`],
@@ -231,47 +248,73 @@ impl Logins {
             return Err(LoginError::OutOfOrder);
         }
         let token = Token::generate().map_err(SessionError::from)?;
+        let now = self.now();
+        let from = begin.app_binder.map(|_| begin.address.to_canonical());
         let row = interactions::Interaction {
             kind: begin.purpose.kind().to_owned(),
             host: begin.host.to_owned(),
             target: begin.target.as_str().to_owned(),
             app_binder: begin.app_binder,
             portal_binder: None,
-            state: State::default().to_bytes()?,
-            expires_at: self.now().after(LIFE),
+            state: State { from, ..State::default() }.to_bytes()?,
+            expires_at: now.after(LIFE),
         };
+        let hash = token.hash(TokenKind::Interaction);
+        let surplus = if begin.holder { None } else { self.waiting().begun(hash, begin.address, row.expires_at, now) };
         let mut tx = self.0.store.begin().await?;
-        if interactions::count(&mut tx).await? >= MOST_INTERACTIONS {
+        if let Some(surplus) = surplus {
+            interactions::evict(&mut tx, &surplus).await?;
+        }
+        if !begin.holder
+            && interactions::count(&mut tx).await? >= MOST_INTERACTIONS
+            && interactions::evict_oldest(&mut tx, ROOM).await? == 0
+        {
             return Err(LoginError::Busy);
         }
-        interactions::insert(&mut tx, &token.hash(TokenKind::Interaction), &row).await?;
+        interactions::insert(&mut tx, &hash, &row).await?;
         tx.commit_unrecorded(Unrecorded::Ceremony).await?;
         Ok(token)
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the login page shows; binds the interaction to the browser on its first visit.
     ///
     /// # Errors
-    /// [`LoginError::Gone`], [`LoginError::Store`].
-    pub async fn view(&self, interaction: &Token, binder: &Token) -> Result<Interaction, LoginError> {
+    /// [`LoginError::Gone`], [`LoginError::Elsewhere`], [`LoginError::Store`].
+    pub async fn view(
+        &self,
+        interaction: &Token,
+        binder: &Token,
+        address: IpAddr,
+    ) -> Result<Interaction, LoginError> {
         let hash = interaction.hash(TokenKind::Interaction);
         let row = interactions::by_hash(&self.0.store, &hash).await?.ok_or(LoginError::Gone)?;
         if row.portal_binder.is_none() {
+            state::began_here(&row, address)?;
             let mut tx = self.0.store.begin().await?;
             // Whoever was first has it; reading it again tells whether that was us.
             if interactions::bind(&mut tx, &hash, &binder.hash(TokenKind::Binder)).await? {
                 tx.commit_unrecorded(Unrecorded::Ceremony).await?;
+                self.waiting().over(&hash);
             }
         }
-        Ok(self.open(interaction, binder).await?.view())
+        Ok(self.open(interaction, binder, address).await?.view())
     }
 
     /// Ends an interaction that needs no login, because there is an active session: where to go.
     ///
     /// # Errors
-    /// [`LoginError::Gone`], [`LoginError::Store`].
-    pub async fn take(&self, interaction: &Token, binder: &Token) -> Result<Destination, LoginError> {
-        let open = self.open(interaction, binder).await?;
+    /// [`LoginError::Gone`], [`LoginError::Elsewhere`], [`LoginError::Store`].
+    pub async fn take(
+        &self,
+        interaction: &Token,
+        binder: &Token,
+        address: IpAddr,
+    ) -> Result<Destination, LoginError> {
+        let open = self.open(interaction, binder, address).await?;
         let mut tx = self.0.store.begin().await?;
         interactions::take(&mut tx, &open.hash).await?.ok_or(LoginError::Gone)?;
         tx.commit_unrecorded(Unrecorded::Ceremony).await?;
@@ -284,7 +327,7 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Gone`], [`LoginError::OutOfOrder`] in a confirmation, [`LoginError::Store`].
     pub async fn name(&self, entry: Entry<'_>, name: &str) -> Result<Next, LoginError> {
-        let open = self.open(entry.interaction, entry.binder).await?;
+        let open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         if open.purpose != Purpose::Login {
             return Err(LoginError::OutOfOrder);
         }
@@ -294,7 +337,7 @@ impl Logins {
         let number = name.parse().or_else(|_| "-".parse()).map_err(|_| LoginError::Broken("staff number"))?;
         let holder = authenticators::holder_by_staff_no(&self.0.store, &number, today).await?;
         let account = holder.filter(|holder| may_work(holder, today)).map(|holder| holder.person.account);
-        let state = State { whom: Some(Whom { name, account }), tries: open.state.tries, ..State::default() };
+        let state = State { whom: Some(Whom { name, account }), tries: open.state.tries, from: open.state.from, ..State::default() };
         self.ask(open, state).await
     }
 
@@ -304,7 +347,7 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Gone`], [`LoginError::OutOfOrder`] before a name was given, [`LoginError::Store`].
     pub async fn next(&self, entry: Entry<'_>) -> Result<Next, LoginError> {
-        let open = self.open(entry.interaction, entry.binder).await?;
+        let open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         let mut state = open.state.clone();
         if open.purpose == Purpose::Confirm && state.whom.is_none() {
             let live = entry.current.ok_or(LoginError::OutOfOrder)?;
@@ -341,8 +384,12 @@ impl Logins {
         keys.map(|a| serde_json::from_slice(&a.data).map_err(|_| LoginError::Broken("stored passkey"))).collect()
     }
 
-    async fn open(&self, interaction: &Token, binder: &Token) -> Result<Open, LoginError> {
-        open_row(&self.0.store, interaction, binder, self.now()).await?.try_into()
+    async fn open(&self, interaction: &Token, binder: &Token, address: IpAddr) -> Result<Open, LoginError> {
+        let found = open_row(&self.0.store, interaction, binder, self.now()).await?;
+        if let Some((_, row)) = &found {
+            state::began_here(row, address)?;
+        }
+        found.try_into()
     }
 
     fn verifier(&self) -> Result<Passkeys, LoginError> {

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use model::{AccountId, AuthenticatorId, Method, SessionId, Timestamp, Token, TokenHash, TokenKind};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub(super) struct State {
     pub(super) session: Option<SessionId>,
     /// Tries so far, right or wrong.
     pub(super) tries: u32,
+    /// Where it was begun, if on an app's host.
+    #[serde(default)]
+    pub(super) from: Option<IpAddr>,
 }
 
 /// The name that was given, and whose it is, if anybody's.
@@ -85,13 +89,29 @@ pub(crate) async fn open_row(
     Ok(row.filter(ours).map(|row| (hash, row)))
 }
 
+/// Was the interaction begun at this address? What the portal itself has begun may be gone on with anywhere.
+pub(super) fn began_here(row: &interactions::Interaction, address: IpAddr) -> Result<(), LoginError> {
+    #[derive(Deserialize)]
+    struct Beginning {
+        #[serde(default)]
+        from: Option<IpAddr>,
+    }
+    if row.app_binder.is_none() {
+        return Ok(());
+    }
+    let Beginning { from } =
+        serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
+    if from == Some(address.to_canonical()) { Ok(()) } else { Err(LoginError::Elsewhere) }
+}
+
 impl TryFrom<Option<(TokenHash, interactions::Interaction)>> for Open {
     type Error = LoginError;
 
     fn try_from(found: Option<(TokenHash, interactions::Interaction)>) -> Result<Self, LoginError> {
         let (hash, row) = found.ok_or(LoginError::Gone)?;
         let purpose = [Purpose::Login, Purpose::Confirm].into_iter().find(|purpose| purpose.kind() == row.kind);
-        let state = serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"));
+        let state: State =
+            serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
         Ok(Self {
             // An enrolment's interaction is no login.
             purpose: purpose.ok_or(LoginError::Gone)?,
@@ -100,8 +120,9 @@ impl TryFrom<Option<(TokenHash, interactions::Interaction)>> for Open {
                 host: row.host,
                 target: Target::parse(&row.target).unwrap_or_else(|_| Target::root()),
                 app_binder: row.app_binder,
+                address: state.from,
             },
-            state: state?,
+            state,
             bytes: row.state,
         })
     }

@@ -20,7 +20,7 @@ impl Logins {
     /// # Errors
     /// [`LoginError::Refused`] for whatever is wrong with it; its challenge is used up. Others as named.
     pub async fn passkey(&self, entry: Entry<'_>, answer: &str) -> Result<Outcome, LoginError> {
-        let mut open = self.open(entry.interaction, entry.binder).await?;
+        let mut open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         let whom = open.state.whom.clone().ok_or(LoginError::OutOfOrder)?;
         if open.state.unlocks.is_some() {
             return Err(LoginError::OutOfOrder);
@@ -49,7 +49,7 @@ impl Logins {
     /// [`LoginError::Refused`] if it is wrong or nobody's, or tries are paused; [`LoginError::Busy`].
     /// Others as named.
     pub async fn password(&self, entry: Entry<'_>, password: Secret<String>) -> Result<Outcome, LoginError> {
-        let mut open = self.open(entry.interaction, entry.binder).await?;
+        let mut open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         let whom = open.state.whom.clone().ok_or(LoginError::OutOfOrder)?;
         let proof = self.prove_password(&mut open, whom.account, password).await?;
         match proof {
@@ -73,7 +73,7 @@ impl Logins {
     /// # Errors
     /// As [`Logins::password`].
     pub async fn totp(&self, entry: Entry<'_>, code: &str) -> Result<Outcome, LoginError> {
-        let mut open = self.open(entry.interaction, entry.binder).await?;
+        let mut open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         let whom = open.state.whom.clone().ok_or(LoginError::OutOfOrder)?;
         let attempt = self.count(&mut open, whom.account, AuthenticatorKind::Totp).await?;
         let step = match &attempt.authenticator {

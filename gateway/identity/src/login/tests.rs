@@ -82,7 +82,7 @@ async fn atk_a27_the_same_factor_twice_is_one_factor() {
         let outcome = world.logins.password(entry, secret(PASSWORD)).await.unwrap();
         assert!(matches!(outcome, Outcome::More(_)));
     }
-    assert_eq!(world.logins.view(&token, &browser.binder).await.unwrap().verified, [Method::Password]);
+    assert_eq!(world.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap().verified, [Method::Password]);
 }
 
 #[tokio::test]
@@ -111,22 +111,22 @@ async fn an_interaction_belongs_to_one_browser_is_done_once_and_expires() {
     let (world, mut who, browser) = person().await;
     let stranger = Browser::new(PORTAL);
     let token = world.interaction(&browser).await;
-    assert!(matches!(world.logins.view(&token, &stranger.binder).await, Err(LoginError::Gone)));
+    assert!(matches!(world.logins.view(&token, &stranger.binder, stranger.edge.address).await, Err(LoginError::Gone)));
     let name = world.logins.name(stranger.entry(&token, None), "000123").await;
     assert!(matches!(name, Err(LoginError::Gone)));
     let entry = browser.entry(&token, None);
     let next = world.logins.name(entry, "000123").await.unwrap();
     world.logins.passkey(entry, &who.key.get(&next.passkey, &Forgery::default())).await.unwrap();
-    assert!(matches!(world.logins.view(&token, &browser.binder).await, Err(LoginError::Gone)));
+    assert!(matches!(world.logins.view(&token, &browser.binder, browser.edge.address).await, Err(LoginError::Gone)));
     let late = world.interaction(&browser).await;
     world.pass(600);
-    assert!(matches!(world.logins.view(&late, &browser.binder).await, Err(LoginError::Gone)));
+    assert!(matches!(world.logins.view(&late, &browser.binder, browser.edge.address).await, Err(LoginError::Gone)));
 }
 
 #[tokio::test]
 async fn an_app_host_without_a_binder_begins_nothing() {
     let world = World::new().await;
-    let begin = |host| Begin { purpose: Purpose::Login, host, target: Target::root(), app_binder: None };
+    let begin = |host| Begin { purpose: Purpose::Login, host, target: Target::root(), app_binder: None, address: AT, holder: false };
     assert!(matches!(world.logins.begin(begin(APP)).await, Err(LoginError::OutOfOrder)));
     assert!(world.logins.begin(begin(PORTAL)).await.is_ok());
 }
@@ -136,8 +136,8 @@ async fn whoever_is_logged_in_already_takes_the_interaction_once() {
     let world = World::new().await;
     let browser = Browser::new(PORTAL);
     let token = world.interaction(&browser).await;
-    assert_eq!(world.logins.take(&token, &browser.binder).await.unwrap().host, APP);
-    assert!(matches!(world.logins.take(&token, &browser.binder).await, Err(LoginError::Gone)));
+    assert_eq!(world.logins.take(&token, &browser.binder, browser.edge.address).await.unwrap().host, APP);
+    assert!(matches!(world.logins.take(&token, &browser.binder, browser.edge.address).await, Err(LoginError::Gone)));
 }
 
 #[tokio::test]
@@ -345,9 +345,9 @@ async fn atk_a24_two_hundred_parallel_wrong_tries_are_all_counted() {
             let logins = world.logins.clone();
             tokio::spawn(async move {
                 let browser = Browser::new(PORTAL);
-                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None };
+                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
                 let token = logins.begin(begin).await.unwrap();
-                logins.view(&token, &browser.binder).await.unwrap();
+                logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
                 let entry = browser.entry(&token, None);
                 logins.name(entry, "000123").await.unwrap();
                 logins.totp(entry, "x").await.unwrap_err();
@@ -387,9 +387,9 @@ async fn req_c26_a_one_time_password_is_good_once_however_many_ask_at_once() {
             let (logins, code) = (world.logins.clone(), code.clone());
             tokio::spawn(async move {
                 let browser = Browser::new(PORTAL);
-                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None };
+                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
                 let token = logins.begin(begin).await.unwrap();
-                logins.view(&token, &browser.binder).await.unwrap();
+                logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
                 let entry = browser.entry(&token, None);
                 logins.name(entry, "000123").await.unwrap();
                 logins.totp(entry, &code).await.is_ok()
@@ -509,9 +509,9 @@ async fn a_confirmation_proves_the_same_person_again_and_changes_the_token() {
     done.live.touch(world.now());
     world.pass(200);
     let begin = async || {
-        let begin = Begin { purpose: Purpose::Confirm, host: PORTAL, target: Target::root(), app_binder: None };
+        let begin = Begin { purpose: Purpose::Confirm, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
         let token = world.logins.begin(begin).await.unwrap();
-        world.logins.view(&token, &browser.binder).await.unwrap();
+        world.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
         token
     };
     let token = begin().await;

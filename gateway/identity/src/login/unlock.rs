@@ -92,7 +92,7 @@ impl Logins {
             SessionState::Active => return Err(SessionError::State.into()),
             SessionState::Ended => return Err(SessionError::Gone.into()),
         }
-        let open = self.open(entry.interaction, entry.binder).await?;
+        let open = self.open(entry.interaction, entry.binder, entry.edge.address).await?;
         if open.purpose == Purpose::Login { Ok(open) } else { Err(LoginError::OutOfOrder) }
     }
 

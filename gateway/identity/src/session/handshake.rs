@@ -1,5 +1,6 @@
 //! From the portal to an app host: a code of 256 bits, 30 s, once, for one host and one browser.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ const CODE_LIFE: Duration = Duration::from_secs(30);
 const OVERLAP: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// The code for `https://HOST/.sekimori/enter?code=`.
+    /// The code for `https://HOST/.sekimori/enter?code=`, good for one browser at the address that it began at.
     ///
     /// # Errors
     /// [`SessionError::State`] unless the session is active, [`SessionError::Store`].
@@ -28,6 +29,7 @@ impl Sessions {
         host: &str,
         app_binder: TokenHash,
         target: &Target,
+        address: IpAddr,
     ) -> Result<Token, SessionError> {
         let now = self.now();
         if live.state(now) != SessionState::Active {
@@ -37,7 +39,7 @@ impl Sessions {
         let handshake = Handshake {
             session: live.id(),
             host: host.to_owned(),
-            binder: app_binder,
+            binder: place(&app_binder, address),
             target: target.as_str().to_owned(),
             expires_at: now.after(CODE_LIFE),
         };
@@ -48,18 +50,21 @@ impl Sessions {
     }
 
     /// Redeems a code on the app host of `edge`, for the browser that has `binder` there. Wrong in any
-    /// respect, the code is used up all the same, and there is no session.
+    /// respect, a code is used up all the same, and there is no session. A code that nobody was given, or
+    /// that was used, costs the store a look and is left to the caller to record: strangers send those.
     ///
     /// # Errors
-    /// [`SessionError::Store`].
+    /// [`SessionError::UnknownCode`], [`SessionError::Store`].
     pub async fn enter(&self, code: &Token, binder: &Token, edge: &Edge) -> Result<Option<Entered>, SessionError> {
         let now = self.now();
+        let hash = code.hash(TokenKind::Handshake);
+        if !sessions::handshake_waits(&self.0.store, &hash).await? {
+            return Err(SessionError::UnknownCode);
+        }
         let mut tx = self.0.store.begin().await?;
-        let taken = sessions::take_handshake(&mut tx, &code.hash(TokenKind::Handshake)).await?;
-        let live = match &taken {
-            Some(taken) => self.living(taken.session).await?,
-            None => None,
-        };
+        // Another request may have been faster.
+        let taken = sessions::take_handshake(&mut tx, &hash).await?.ok_or(SessionError::UnknownCode)?;
+        let live = self.living(taken.session).await?;
         let (taken, live) = match judged(taken, live, binder, edge, now) {
             Ok(good) => good,
             Err(Wrong { reason, who }) => {
@@ -90,7 +95,7 @@ struct Wrong {
 }
 
 fn judged(
-    taken: Option<Handshake>,
+    taken: Handshake,
     live: Option<Arc<Live>>,
     binder: &Token,
     edge: &Edge,
@@ -98,11 +103,10 @@ fn judged(
 ) -> Result<(Handshake, Arc<Live>), Wrong> {
     let who = live.as_ref().map_or_else(|| Who::system("handshake"), |live| live.who().clone());
     let wrong = |reason| Wrong { reason, who: who.clone() };
-    let taken = taken.ok_or_else(|| wrong("unknown-or-used"))?;
     if *taken.host != *edge.host {
         return Err(wrong("other-host"));
     }
-    if taken.binder != binder.hash(TokenKind::Binder) {
+    if taken.binder != place(&binder.hash(TokenKind::Binder), edge.address) {
         return Err(wrong("other-browser"));
     }
     if now >= taken.expires_at {
@@ -112,4 +116,14 @@ fn judged(
         Some(live) if live.state(now) == SessionState::Active => Ok((taken, live)),
         _ => Err(wrong("not-active")),
     }
+}
+
+/// A browser at an address: what a code is bound to.
+fn place(binder: &TokenHash, address: IpAddr) -> TokenHash {
+    let mut bytes = binder.bytes().to_vec();
+    match address.to_canonical() {
+        IpAddr::V4(v4) => bytes.extend(v4.octets()),
+        IpAddr::V6(v6) => bytes.extend(v6.octets()),
+    }
+    TokenHash::of(TokenKind::Binder, &bytes)
 }

@@ -21,7 +21,6 @@ pub struct Live {
     methods: Vec<Method>,
     aal: Aal,
     station: String,
-    zone: String,
     started_at: Timestamp,
     authenticated_at: AtomicI64,
     life: Life,
@@ -51,7 +50,6 @@ impl Live {
             methods: row.methods.iter().copied().collect(),
             aal: row.aal,
             station: row.station.clone(),
-            zone: row.zone.clone(),
             started_at: row.started_at,
             authenticated_at: AtomicI64::new(row.authenticated_at.micros()),
             life: Life::of(row),
@@ -135,19 +133,9 @@ impl Live {
         self.life.absolute_until(&self.limits)
     }
 
-    /// When it locks if nobody acts, for the pages' "time left"; meaningless once it is locked.
-    pub fn locks_at(&self) -> Timestamp {
-        self.life.last_act().after(self.limits.lock_after()).min(self.absolute_until())
-    }
-
     /// The terminal.
     pub fn station(&self) -> &str {
         &self.station
-    }
-
-    /// The zone it was begun in.
-    pub fn zone(&self) -> &str {
-        &self.zone
     }
 
     pub(super) fn standing(&self, now: Timestamp) -> Standing {

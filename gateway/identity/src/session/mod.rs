@@ -52,6 +52,9 @@ pub enum SessionError {
     /// The session is not in the state the act needs: unlocking wants a locked one, a handshake an active one.
     #[error("the session is not in that state")]
     State,
+    /// No such handshake code is waiting: never given, used, or long over.
+    #[error("no such code")]
+    UnknownCode,
     /// The verified methods don't reach AAL2, or the method doesn't unlock (C-01, C-08).
     #[error("not enough was proved")]
     Assurance,

@@ -10,7 +10,7 @@ use crate::testing::{APP, Browser, Enrolled, PORTAL, World};
 
 async fn at_app(world: &World, live: &Arc<Live>, browser: &Browser) -> Token {
     let binder = browser.binder.hash(TokenKind::Binder);
-    let code = world.sessions.handshake_code(live, APP, binder, &Target::root()).await.unwrap();
+    let code = world.sessions.handshake_code(live, APP, binder, &Target::root(), browser.edge.address).await.unwrap();
     world.sessions.enter(&code, &browser.binder, &browser.at(APP)).await.unwrap().unwrap().token
 }
 
@@ -100,13 +100,14 @@ async fn atk_a16_unlocking_kills_every_token_of_before_and_gives_a_new_one() {
     let done = world.log_in(&mut who, &browser, None).await;
     let app = at_app(&world, &done.live, &browser).await;
     let binder = browser.binder.hash(TokenKind::Binder);
-    let code = world.sessions.handshake_code(&done.live, APP, binder, &Target::root()).await.unwrap();
+    let code = world.sessions.handshake_code(&done.live, APP, binder, &Target::root(), browser.edge.address).await.unwrap();
     let mut watch = done.live.watch();
     world.pass(300);
     let token = world.sessions.unlock(done.live.id(), Method::Password, &browser.edge).await.unwrap();
     assert!(found(&world, &done.token, TokenKind::PortalSession, PORTAL).await.is_none());
     assert!(found(&world, &app, TokenKind::AppSession, APP).await.is_none());
-    assert!(world.sessions.enter(&code, &browser.binder, &browser.at(APP)).await.unwrap().is_none());
+    let dead = world.sessions.enter(&code, &browser.binder, &browser.at(APP)).await;
+    assert!(matches!(dead, Err(SessionError::UnknownCode)));
     let live = found(&world, &token, TokenKind::PortalSession, PORTAL).await.unwrap();
     assert_eq!((live.id(), live.state(world.now())), (done.live.id(), SessionState::Active));
     assert!(watch.has_changed().unwrap(), "what was let in before the lock must hear of it");
@@ -298,6 +299,22 @@ async fn atk_a19_a_suspended_account_loses_its_sessions() {
 }
 
 #[tokio::test]
+async fn atk_a19_a_suspended_account_unlocks_nothing_though_its_session_has_not_heard_of_it() {
+    let (world, mut who, browser) = person().await;
+    let done = world.log_in(&mut who, &browser, None).await;
+    world.pass(300);
+    let mut tx = world.store.begin().await.unwrap();
+    let account = accounts::by_id(&mut tx, who.account).await.unwrap().unwrap();
+    accounts::set_state(&mut tx, &account, AccountState::Suspended).await.unwrap();
+    let record = Record::new(Event::AccountActivate, Outcome::Ok);
+    let _ = tx.commit(Facts::recorded(record).changed(Changed::account(who.account))).await.unwrap();
+    let refused = world.sessions.unlock(done.live.id(), Method::Password, &browser.edge).await;
+    assert!(matches!(refused, Err(SessionError::Account)));
+    assert_eq!(done.live.state(world.now()), SessionState::Locked);
+    assert_eq!(world.recorded("session.unlock", None).await, 0);
+}
+
+#[tokio::test]
 async fn a_session_ended_by_another_node_is_dropped_when_the_feed_says_so() {
     let (world, mut who, browser) = person().await;
     let done = world.log_in(&mut who, &browser, None).await;
@@ -349,26 +366,48 @@ async fn a_handshake_code_is_good_once_for_its_host_and_browser_and_thirty_secon
     let stranger = Browser::new(PORTAL);
     let binder = browser.binder.hash(TokenKind::Binder);
     let target = Target::parse("/patients/1").unwrap();
-    let code = async || world.sessions.handshake_code(&done.live, APP, binder, &target).await.unwrap();
-    let enter = async |code: &Token, browser: &Browser, host: &str| {
-        world.sessions.enter(code, &browser.binder, &browser.at(host)).await.unwrap()
+    let code = async || world.sessions.handshake_code(&done.live, APP, binder, &target, browser.edge.address).await.unwrap();
+    let enter = async |code: &Token, browser: &Browser, edge: &Edge| {
+        match world.sessions.enter(code, &browser.binder, edge).await {
+            Err(SessionError::UnknownCode) => None,
+            other => other.unwrap(),
+        }
     };
+    let here = browser.at(APP);
     let good = code().await;
-    assert_eq!(enter(&good, &browser, APP).await.unwrap().target, target);
-    assert!(enter(&good, &browser, APP).await.is_none(), "twice");
+    assert_eq!(enter(&good, &browser, &here).await.unwrap().target, target);
+    assert!(enter(&good, &browser, &here).await.is_none(), "twice");
     let stolen = code().await;
-    assert!(enter(&stolen, &stranger, APP).await.is_none(), "another browser");
-    assert!(enter(&stolen, &browser, APP).await.is_none(), "used up by the thief");
-    assert!(enter(&code().await, &browser, "pacs.hosp.test").await.is_none(), "another host");
+    assert!(enter(&stolen, &stranger, &here).await.is_none(), "another browser");
+    assert!(enter(&stolen, &browser, &here).await.is_none(), "used up by the thief");
+    let elsewhere = Edge { address: "10.1.2.4".parse().unwrap(), ..here.clone() };
+    assert!(enter(&code().await, &browser, &elsewhere).await.is_none(), "another address");
+    let mapped = Edge { address: "::ffff:10.1.2.3".parse().unwrap(), ..here.clone() };
+    assert!(enter(&code().await, &browser, &mapped).await.is_some(), "the same address in another spelling");
+    assert!(enter(&code().await, &browser, &browser.at("pacs.hosp.test")).await.is_none(), "another host");
     let late = code().await;
     world.pass(30);
-    assert!(enter(&late, &browser, APP).await.is_none(), "too late");
+    assert!(enter(&late, &browser, &here).await.is_none(), "too late");
     let locked = code().await;
     world.sessions.lock(done.live.id(), LockReason::User, By::Gateway).await.unwrap();
-    assert!(enter(&locked, &browser, APP).await.is_none(), "locked meanwhile");
-    assert!(world.sessions.handshake_code(&done.live, APP, binder, &target).await.is_err());
-    assert_eq!(world.recorded("handshake.refuse", None).await, 6);
-    assert_eq!(world.recorded("handshake.enter", None).await, 1);
+    assert!(enter(&locked, &browser, &here).await.is_none(), "locked meanwhile");
+    assert!(world.sessions.handshake_code(&done.live, APP, binder, &target, browser.edge.address).await.is_err());
+    // What nobody was given, or was used, is the caller's to record: it costs no transaction.
+    assert_eq!(world.recorded("handshake.refuse", None).await, 5);
+    assert_eq!(world.recorded("handshake.enter", None).await, 2);
+}
+
+#[tokio::test]
+async fn a_code_that_nobody_was_given_waits_for_no_writer() {
+    let (world, _who, browser) = person().await;
+    let writing = world.store.begin().await.unwrap();
+    let entering = async {
+        let code = Token::generate().unwrap();
+        world.sessions.enter(&code, &browser.binder, &browser.at(APP)).await
+    };
+    let entered = tokio::time::timeout(Duration::from_secs(2), entering).await.unwrap();
+    assert!(matches!(entered, Err(SessionError::UnknownCode)));
+    drop(writing);
 }
 
 #[tokio::test]
@@ -431,10 +470,10 @@ async fn what_is_over_is_purged_and_what_is_not_stays() {
     let (world, mut who, browser) = person().await;
     let done = world.log_in(&mut who, &browser, None).await;
     let binder = browser.binder.hash(TokenKind::Binder);
-    world.sessions.handshake_code(&done.live, APP, binder, &Target::root()).await.unwrap();
+    world.sessions.handshake_code(&done.live, APP, binder, &Target::root(), browser.edge.address).await.unwrap();
     let waiting = world.interaction(&browser).await;
     world.sessions.purge(world.now()).await.unwrap();
-    assert!(world.logins.view(&waiting, &browser.binder).await.is_ok());
+    assert!(world.logins.view(&waiting, &browser.binder, browser.edge.address).await.is_ok());
     world.sessions.end(done.live.id(), EndReason::Logout, By::Gateway).await.unwrap();
     world.pass(29 * 24 * 3_600);
     world.sessions.purge(world.now()).await.unwrap();

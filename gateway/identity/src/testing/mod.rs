@@ -186,8 +186,16 @@ impl World {
     pub(crate) async fn interaction(&self, browser: &Browser) -> Token {
         let target = Target::parse("/patients/1?tab=2").unwrap();
         let app_binder = Some(browser.binder.hash(model::TokenKind::Binder));
-        let token = self.logins.begin(Begin { purpose: Purpose::Login, host: APP, target, app_binder }).await.unwrap();
-        self.logins.view(&token, &browser.binder).await.unwrap();
+        let begin = Begin {
+            purpose: Purpose::Login,
+            host: APP,
+            target,
+            app_binder,
+            address: browser.edge.address,
+            holder: false,
+        };
+        let token = self.logins.begin(begin).await.unwrap();
+        self.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
         token
     }
 

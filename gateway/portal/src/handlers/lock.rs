@@ -102,7 +102,7 @@ fn lock_place(token: &Token) -> Response {
 
 /// A new interaction to the same place; to the launcher if the old one is over.
 async fn renewed(visit: &Visit, token: &Token) -> Result<Token, Refused> {
-    let Ok(destination) = visit.parts().logins.take(token, &visit.binder).await else {
+    let Ok(destination) = visit.parts().logins.take(token, &visit.binder, visit.edge.address).await else {
         return begin_here(visit).await;
     };
     visit.desk.begin(visit.edge.address).map_err(Refused::too_many)?;
@@ -117,7 +117,7 @@ async fn renewed(visit: &Visit, token: &Token) -> Result<Token, Refused> {
 
 async fn page(visit: &Visit, token: &Token, status: StatusCode, error: Option<&str>) -> Answer {
     let live = &visit.holder()?.live;
-    visit.parts().logins.view(token, &visit.binder).await?;
+    visit.parts().logins.view(token, &visit.binder, visit.edge.address).await?;
     if visit.query.field("by") == "password" {
         return password_page(visit, token, status, error);
     }

@@ -23,7 +23,7 @@ pub(crate) async fn show(visit: Guest) -> Answer {
             None => Step::first(&visit).name(),
         });
     };
-    let interaction = match visit.parts().logins.view(&token, &visit.binder).await {
+    let interaction = match visit.parts().logins.view(&token, &visit.binder, visit.edge.address).await {
         Ok(interaction) => interaction,
         // Over, or another browser's: begin here.
         Err(LoginError::Gone) => return Ok(see_other("/login")),
@@ -31,7 +31,7 @@ pub(crate) async fn show(visit: Guest) -> Answer {
     };
     match (state, interaction.purpose) {
         (Some(SessionState::Active), Purpose::Login) => {
-            let destination = visit.parts().logins.take(&token, &visit.binder).await?;
+            let destination = visit.parts().logins.take(&token, &visit.binder, visit.edge.address).await?;
             onward_redirect(&visit, &visit.holder()?.live, &destination).await
         }
         (Some(SessionState::Locked), _) => Ok(see_other(&format!("/lock?i={}", token.text()))),
@@ -56,7 +56,7 @@ async fn shown(visit: &Visit, token: &Token, mut interaction: Interaction) -> An
     let next = visit.parts().logins.next(visit.entry(token)).await?;
     if by == "password" {
         // Asking has told a confirmation whose it is.
-        interaction = visit.parts().logins.view(token, &visit.binder).await?;
+        interaction = visit.parts().logins.view(token, &visit.binder, visit.edge.address).await?;
         return Ok(Step::of(visit, token, &interaction).password());
     }
     Ok(Step::of(visit, token, &interaction).passkey(next))
@@ -73,7 +73,7 @@ pub(crate) async fn name(visit: Guest) -> Answer {
         }
     }
     let token = begin_here(&visit).await?;
-    visit.parts().logins.view(&token, &visit.binder).await?;
+    visit.parts().logins.view(&token, &visit.binder, visit.edge.address).await?;
     visit.parts().logins.name(visit.entry(&token), name).await?;
     Ok(back(&token))
 }
@@ -113,7 +113,7 @@ pub(crate) async fn totp(visit: Guest) -> Answer {
 
 /// The step after a wrong proof: the same words whatever was wrong (A40).
 async fn again<'a>(visit: &'a Visit, token: &Token) -> Result<Step<'a>, Refused> {
-    let interaction = visit.parts().logins.view(token, &visit.binder).await?;
+    let interaction = visit.parts().logins.view(token, &visit.binder, visit.edge.address).await?;
     Ok(Step::of(visit, token, &interaction).failed())
 }
 

@@ -28,6 +28,7 @@ fn all() -> Vec<Refusal> {
         Refusal::UpstreamTimeout,
         Refusal::Loop,
         Refusal::Unavailable,
+        Refusal::SlowBody,
     ]
 }
 

@@ -41,6 +41,7 @@ fn keys(name: &str) -> (&'static str, &'static str, &'static str) {
         "misdirected" => ("misdirected-title", "misdirected-what", "misdirected-do"),
         "not-found" => ("not-found-title", "not-found-what", "not-found-do"),
         "method-not-allowed" => ("method-title", "method-what", "method-do"),
+        "slow-body" => ("slow-body-title", "slow-body-what", "slow-body-do"),
         "too-large" => ("too-large-title", "too-large-what", "too-large-do"),
         "expectation" => ("expectation-title", "expectation-what", "expectation-do"),
         "too-many" => ("too-many-title", "too-many-what", "too-many-wait"),
@@ -63,6 +64,7 @@ pub(crate) const fn name(refusal: &Refusal) -> &'static str {
         Refusal::Misdirected => "misdirected",
         Refusal::NotFound => "not-found",
         Refusal::MethodNotAllowed(_) => "method-not-allowed",
+        Refusal::SlowBody => "slow-body",
         Refusal::TooLarge => "too-large",
         Refusal::UriTooLong => "uri-too-long",
         Refusal::Expectation => "expectation",
@@ -84,6 +86,7 @@ pub(crate) const fn title(refusal: &Refusal) -> &'static str {
         Refusal::Misdirected => "This host is not served here",
         Refusal::NotFound => "There is nothing here",
         Refusal::MethodNotAllowed(_) => "The method is not allowed here",
+        Refusal::SlowBody => "The body came too slowly",
         Refusal::TooLarge => "The body is too large",
         Refusal::UriTooLong => "The address is too long",
         Refusal::Expectation => "The expectation is not supported",
@@ -107,6 +110,8 @@ pub(crate) fn denial(t: &Tongue, reason: &str) -> (String, String) {
         "hours" => ("denied-why-hours", "denied-later"),
         "assurance" => ("denied-why-assurance", "denied-call"),
         "no-action" => ("denied-why-path", "denied-call"),
+        "origin" => ("denied-why-origin", "denied-afresh"),
+        "service-worker" => ("denied-why-worker", "denied-call"),
         _ => ("denied-why-other", "denied-call"),
     };
     (t.say(why), t.say(what_now))

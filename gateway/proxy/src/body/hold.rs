@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use identity::Live;
-use model::{Clock, SessionState};
-use tokio::time::timeout;
+use model::{Clock, Refusal};
+use tokio::time::{Instant, timeout};
+
+use crate::lease::TICK;
 
 /// A body that was read before the first byte went upstream.
 #[derive(Debug, Default)]
@@ -19,42 +20,42 @@ pub(crate) enum Held {
     Whole(Bytes),
 }
 
-/// Why a body could not be held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unheld {
-    /// It is larger than the bound.
-    TooLarge,
-    /// It stopped coming.
-    Slow,
-    /// It broke off or was misframed.
-    Broken,
-    /// The session ended meanwhile.
-    Ended,
-}
+/// How long a held body may take in all: it is forms and orders, not films, and nothing is decided
+/// while it trickles.
+const IN_ALL: Duration = Duration::from_secs(30);
 
-/// Reads a body to its end, at most `most` bytes.
+/// Reads a body to its end: at most `most` bytes, no pause of `patience`, [`IN_ALL`] altogether, and only
+/// as long as `still` has no objection.
 pub(crate) async fn hold(
     body: Option<Incoming>,
     most: usize,
     patience: Duration,
-    live: &Live,
     clock: &Clock,
-) -> Result<Bytes, Unheld> {
+    still: impl Fn() -> Result<(), Refusal>,
+) -> Result<Bytes, Refusal> {
     let Some(mut body) = body else { return Ok(Bytes::new()) };
     if body.size_hint().lower() > most as u64 {
-        return Err(Unheld::TooLarge);
+        return Err(Refusal::TooLarge);
     }
-    let mut held = BytesMut::new();
-    while let Some(frame) = timeout(patience, body.frame()).await.map_err(|_| Unheld::Slow)? {
-        let frame = frame.map_err(|_| Unheld::Broken)?;
-        let Ok(data) = frame.into_data() else { continue };
+    let (began, mut moved, mut held) = (clock.now(), Instant::now(), BytesMut::new());
+    loop {
+        let frame = timeout(TICK.min(patience), body.frame()).await;
+        still()?;
+        if clock.now().since(began) >= IN_ALL {
+            return Err(Refusal::SlowBody);
+        }
+        let Ok(frame) = frame else {
+            if moved.elapsed() >= patience {
+                return Err(Refusal::SlowBody);
+            }
+            continue;
+        };
+        let Some(frame) = frame else { return Ok(held.freeze()) };
+        moved = Instant::now();
+        let Ok(data) = frame.map_err(|_| Refusal::Malformed("body"))?.into_data() else { continue };
         if held.len() + data.len() > most {
-            return Err(Unheld::TooLarge);
+            return Err(Refusal::TooLarge);
         }
         held.extend_from_slice(&data);
-        if live.state(clock.now()) == SessionState::Ended {
-            return Err(Unheld::Ended);
-        }
     }
-    Ok(held.freeze())
 }

@@ -37,6 +37,21 @@ async fn atk_a50_what_can_change_something_is_on_record_before_its_first_byte_go
 }
 
 #[tokio::test]
+async fn atk_a50_an_upload_by_a_reads_method_is_on_record_before_its_first_byte_goes_upstream() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let found = watch(&world, "\"request.open\"");
+    for body in ["Content-Length: 2\r\n\r\nhi", "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"] {
+        let request = format!("GET /page HTTP/1.1\r\nHost: {CHART}\r\n{}{body}", nurse.cookie);
+        assert_eq!(world.connect().await.ask(request).await.status, 200);
+    }
+    // An empty body changes nothing: that is a read.
+    let empty = format!("{}Content-Length: 0\r\n", nurse.cookie);
+    assert_eq!(world.ask("GET /page", &empty).await.status, 200);
+    assert_eq!(*found.lock().unwrap(), [true, true, false]);
+}
+
+#[tokio::test]
 async fn a_read_is_one_record_with_patient_and_status_written_before_the_client_has_a_byte() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
@@ -89,6 +104,24 @@ async fn req_h29_when_the_journal_can_not_be_written_requests_are_refused() {
     assert_eq!(world.ask("POST /patients/1/orders", &order).await.status, 503);
     assert_eq!(world.ask("GET /admin", &nurse.cookie).await.status, 503);
     assert_eq!(world.upstream.seen().len(), 1, "nothing more reached the upstream");
+}
+
+#[tokio::test]
+async fn req_h29_an_answer_whose_record_can_not_be_written_is_not_released() {
+    // One record when the answer is there; open and close where a body is looked into.
+    for path in ["/page", "/bedside"] {
+        let world = World::new().await;
+        let nurse = world.login("000101", &["nurse"]).await;
+        let journal = world.journal.clone();
+        world.upstream.answers(move |_| {
+            journal.close().unwrap();
+            ok_with("Content-Type: application/json\r\n", "{\"patient\":{\"id\":\"000666\"}}")
+        });
+        let answer = world.ask(&format!("GET {path}"), &nurse.cookie).await;
+        assert_eq!(answer.status, 503, "{path}");
+        assert!(!answer.text().contains("000666"), "{path}: {}", answer.text());
+        assert_eq!(world.upstream.seen().len(), 1, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,18 @@ async fn a_stream_ends_when_the_session_idles_out_by_the_clock_alone() {
 }
 
 #[tokio::test]
+async fn atk_a21_a_stream_ends_with_the_deadline_of_its_session_though_nobody_sweeps() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let (_feed, answer) = fed(EVENTS);
+    world.upstream.answers(answer);
+    let mut browser = open(&world, &nurse, "/events").await;
+    world.sweeper.abort();
+    world.clock.advance(Duration::from_secs(301));
+    closed_within_a_second(&mut browser, Instant::now()).await;
+}
+
+#[tokio::test]
 async fn req_h27_a_stream_ends_when_the_role_or_the_rule_is_gone() {
     let world = World::new().await;
     let nurse = world.login("000101", &["nurse"]).await;
@@ -144,6 +156,22 @@ async fn an_upload_under_way_is_cut_at_the_end_of_its_session() {
     assert!(since.elapsed() < Duration::from_millis(1_100), "{:?}", since.elapsed());
     assert!(answer.is_none_or(|answer| matches!(answer.status, 401 | 502)));
     assert!(world.upstream.seen().is_empty(), "the upstream never had the whole request");
+}
+
+#[tokio::test]
+async fn req_h27_a_body_that_is_held_when_its_session_ends_reaches_nobody() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = world.connect().await;
+    let head = format!("Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n{}\r\n", nurse.cookie);
+    browser.send(format!("POST /notes HTTP/1.1\r\nHost: {CHART}\r\n{head}b\r\n{{\"patient\":\r\n")).await;
+    // Admitted with a living session, and held for its patient.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.sessions.end(nurse.live.id(), EndReason::Killed, By::Gateway).await.unwrap();
+    browser.send("9\r\n\"000999\"}\r\n0\r\n\r\n").await;
+    assert_eq!(browser.answer().await.unwrap().status, 401);
+    assert!(world.upstream.seen().is_empty());
+    assert!(world.records_of("request.open").is_empty(), "it was never let through");
 }
 
 #[tokio::test]

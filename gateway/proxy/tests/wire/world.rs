@@ -22,7 +22,7 @@ use store::people::{self, PersonFacts};
 use store::{Changed, Facts, Pump, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::browser::{Answer, Browser};
 use crate::upstream::Upstream;
@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) proxy: Proxy,
     pub(crate) serving: JoinHandle<()>,
+    /// Writes locks down and wakes who waits for them.
+    pub(crate) sweeper: AbortHandle,
     key: PrivateKeyDer<'static>,
     current: Current,
     store: Store,
@@ -87,7 +89,7 @@ impl World {
         let (running, ends) = (roles.clone(), until(stopped.clone()));
         tokio::spawn(async move { running.run(ends).await });
         let (running, ends) = (sessions.clone(), until(stopped.clone()));
-        tokio::spawn(async move { running.run(ends).await });
+        let sweeper = tokio::spawn(async move { running.run(ends).await }).abort_handle();
         let parts = Parts {
             sessions: sessions.clone(),
             roles,
@@ -115,6 +117,7 @@ impl World {
             journal,
             proxy,
             serving,
+            sweeper,
             current,
             store,
             stop,
@@ -198,7 +201,7 @@ impl World {
         let (live, _portal) = self.sessions.start(new).await.unwrap();
         let binder = Token::generate().unwrap();
         let hash = binder.hash(TokenKind::Binder);
-        let code = self.sessions.handshake_code(&live, CHART, hash, &Target::root()).await.unwrap();
+        let code = self.sessions.handshake_code(&live, CHART, hash, &Target::root(), edge.address).await.unwrap();
         let entered = self.sessions.enter(&code, &binder, &self::edge(CHART)).await.unwrap().unwrap();
         Staff { account, live: entered.live, cookie: format!("Cookie: __Host-sk={}\r\n", entered.token.text()) }
     }

@@ -41,6 +41,19 @@ async fn req_s02_an_idle_session_is_locked_at_the_next_request() {
 }
 
 #[tokio::test]
+async fn req_h28_a_page_of_ours_that_loads_itself_again_keeps_no_session_awake() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let by_script =
+        FetchMetadata { navigate: true, document: true, same_origin: true, present: true, ..FetchMetadata::default() };
+    house.clock.advance(Duration::from_secs(200));
+    let got = browser.send(AUTH, Method::GET, "/", by_script, &[], "").await;
+    assert_eq!(got.status, StatusCode::OK);
+    house.clock.advance(Duration::from_secs(101));
+    assert!(browser.get(AUTH, "/").await.place().starts_with("/lock"));
+}
+
+#[tokio::test]
 async fn an_app_page_may_lock_the_screen_and_nothing_else() {
     let house = House::open().await;
     let mut browser = house.logged_in(NURSE).await;
