@@ -127,7 +127,7 @@ class Bench:
             self.site.journal.skip()
             before = self.upstream.requests()
             sampled = measured.sample()
-            self.site.check_journal(sampled.requests, self.upstream.requests() - before)
+            self.site.check_journal(sampled.requests, lambda: self.upstream.requests() - before)
             return sampled
         return Candidate(name, sample)
 

@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 
-from hospital import DEMO, Hospital
+from hospital import DEMO, Hospital, wait_until
 from load import CONNECTIONS, HOST, Browser, LoadFailed
 from machine import TESTED_CORE, on_core
 from raw import Raw
@@ -82,11 +82,21 @@ class Site:
         assert found == wanted, f"{len(wanted)} requests, {len(found)} records, in another order or of others"
 
     def check_journal(self, answered, asked):
-        """After a round: as many records as answers, but for what was under way when the load stopped."""
-        new = self.journal.fresh()
-        permitted, refused = new.count(b'"event":"request.permit"'), new.count(b'"outcome":"denied"')
-        if refused or not answered <= permitted <= answered + CONNECTIONS or not answered <= asked <= permitted:
-            raise LoadFailed(f"{answered} answers, {asked} requests at the upstream, {permitted} records of permits, "
+        """After a round: as many records as answers, but for what was under way when the load stopped.
+
+        `asked()` says how many requests of the round the upstream has seen.
+        """
+        new = b""
+
+        def permitted():
+            nonlocal new
+            new += self.journal.fresh()
+            return new.count(b'"event":"request.permit"')
+
+        wait_until(lambda: permitted() >= asked(), "a record for each request that the upstream saw", 20)
+        refused, recorded = new.count(b'"outcome":"denied"'), permitted()
+        if refused or not answered <= asked() <= recorded <= answered + CONNECTIONS:
+            raise LoadFailed(f"{answered} answers, {asked()} requests at the upstream, {recorded} records of permits, "
                              f"{refused} of refusals")
 
     def stop(self):

@@ -1,5 +1,6 @@
 """A hospital in a temporary folder: the real `sekimori` and `sekimorictl`, configured as an administrator would."""
 
+import contextlib
 import datetime
 import html
 import ipaddress
@@ -10,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -206,6 +208,15 @@ class Hospital:
     def hire(self, staff_no, password=None):
         """A person of the HR file with a passkey (and a password with codes), not yet logged in."""
         return Staff(self, staff_no).enrol(self.issue(staff_no), password)
+
+    def journaled(self, event=None):
+        """The journal's records, once none waits in the store's outbox any more."""
+        wait_until(self._outbox_is_empty, "the records of the store are in the journal")
+        return self.records(event)
+
+    def _outbox_is_empty(self):
+        with contextlib.closing(sqlite3.connect(f"file:{self.folder}/var/store.db?mode=ro", uri=True)) as store:
+            return store.execute("SELECT 1 FROM outbox WHERE journaled_at IS NULL LIMIT 1").fetchone() is None
 
     def records(self, event=None):
         """The journal's records, from its files."""

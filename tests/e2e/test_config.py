@@ -34,8 +34,13 @@ def copy(draft, tmp_path):
 
 def check(folder):
     """The exit code of `config check` and what it says, a line for each problem."""
-    ran = subprocess.run([BINARIES / "sekimorictl", "config", "check", folder / "sekimori.toml"], capture_output=True, text=True,
-                         env=ENVIRONMENT, timeout=20)
+    ran = subprocess.run(
+        [BINARIES / "sekimorictl", "config", "check", folder / "sekimori.toml"],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=20,
+    )
     return ran.returncode, ran.stdout.splitlines(), ran.stderr
 
 
@@ -58,7 +63,13 @@ def test_a_right_configuration_passes_the_check(copy):
     assert code == 0 and any("chart" in line and "lab" in line for line in said), said
 
 
-MAIN, CHART, LAB, ROLES, BIRTH = "sekimori.toml", "policy/chart.toml", "policy/lab.toml", "policy/roles.toml", "policy/birthrights.toml"
+MAIN, CHART, LAB, ROLES, BIRTH = (
+    "sekimori.toml",
+    "policy/chart.toml",
+    "policy/lab.toml",
+    "policy/roles.toml",
+    "policy/birthrights.toml",
+)
 
 # Name: file, old text, new text, what of the new text the problem points to, words of the message.
 MISTAKES = {
@@ -71,15 +82,45 @@ MISTAKES = {
     "bad network": (MAIN, '"192.0.2.0/24"', '"192.0.2.0/33"', '"192.0.2.0/33"', "network"),
     "missing file": (MAIN, '"var/tls.pem"', '"var/none.pem"', '"var/none.pem"', "none.pem"),
     "overlapping zones": (MAIN, '"192.0.2.0/24"', '"127.0.0.0/24"', '"127.0.0.0/24"', "zone `ward`"),
-    "host used twice": (LAB, '"lab.sekimori.localhost"', '"chart.sekimori.localhost"', '"chart.sekimori.localhost"', "app `chart`"),
-    "host outside the domain": (LAB, '"lab.sekimori.localhost"', '"lab.badsekimori.localhost"', '"lab.badsekimori.localhost"', "outside `site.domain`"),
-    "domain that is a public suffix": (MAIN, 'domain = "sekimori.localhost"', 'domain = "co.jp"', '"co.jp"', "public suffix"),
+    "host used twice": (
+        LAB,
+        '"lab.sekimori.localhost"',
+        '"chart.sekimori.localhost"',
+        '"chart.sekimori.localhost"',
+        "app `chart`",
+    ),
+    "host outside the domain": (
+        LAB,
+        '"lab.sekimori.localhost"',
+        '"lab.badsekimori.localhost"',
+        '"lab.badsekimori.localhost"',
+        "outside `site.domain`",
+    ),
+    "domain that is a public suffix": (
+        MAIN,
+        'domain = "sekimori.localhost"',
+        'domain = "co.jp"',
+        '"co.jp"',
+        "public suffix",
+    ),
     "upstream that isn't there": (LAB, 'upstream = "http', 'upstream = "htp', '"htp', "http://"),
-    "upstream no app uses": (LAB, "[[condition]]", '[[upstream]]\nname = "idle"\naddress = "http://127.0.0.1:2"\n[[condition]]', '"idle"', "no app uses"),
+    "upstream no app uses": (
+        LAB,
+        "[[condition]]",
+        '[[upstream]]\nname = "idle"\naddress = "http://127.0.0.1:2"\n[[condition]]',
+        '"idle"',
+        "no app uses",
+    ),
     "no choice": (LAB, '"upstream"\nkeep', '"elsewhere"\nkeep', '"elsewhere"', '`"client"`'),
     "unknown role": (BIRTH, 'role = "nurse"', 'role = "nurs"', '"nurs"', 'no role "nurs"'),
     "unknown action": (ROLES, '"print", "leave"', '"prnt", "leave"', '"prnt"', 'no action "chart:prnt"'),
-    "unknown condition": (ROLES, 'condition = "clerk-hours"', 'condition = "clerk-hour"', '"clerk-hour"', 'no condition "clerk-hour"'),
+    "unknown condition": (
+        ROLES,
+        'condition = "clerk-hours"',
+        'condition = "clerk-hour"',
+        '"clerk-hour"',
+        'no condition "clerk-hour"',
+    ),
     "unknown zone": (LAB, 'zones = ["office"]', 'zones = ["offise"]', '"offise"', "did you mean `office`?"),
     "privileged role by birthright": (BIRTH, 'role = "nurse"', 'role = "sysadmin"', '"sysadmin"', "privileged"),
     "two actions for one request": (LAB, '["/flip"]', '["/open"]', '"/open"', 'already action "open"'),
@@ -98,7 +139,11 @@ def test_config_check_names_a_mistake_with_file_line_and_column(name, copy):
     at = text.index(spot, text.rindex(new))
     line, column = text[:at].count("\n") + 1, at - text.rfind("\n", 0, at)
     assert code == 1 and all(re.match(r"\S+:\d+:\d+: \S", each) for each in said), said
-    assert any(each.startswith(f"{copy / file}:{line}:{column}: ") and words in each for each in said), (line, column, said)
+    assert any(each.startswith(f"{copy / file}:{line}:{column}: ") and words in each for each in said), (
+        line,
+        column,
+        said,
+    )
 
 
 def test_config_check_reports_all_mistakes_at_once_in_order_and_start_up_says_the_same(copy):
@@ -107,15 +152,31 @@ def test_config_check_reports_all_mistakes_at_once_in_order_and_start_up_says_th
     edit(copy, LAB, '"lab.sekimori.localhost"', '"chart.sekimori.localhost"')
     edit(copy, LAB, "retry = false", "retries = 3")
     edit(copy, BIRTH, 'role = "nurse"', 'role = "nurs"')
-    expected = [place(copy, BIRTH, '"nurs"'), place(copy, LAB, '"chart.sekimori'), place(copy, LAB, "retries"),
-                place(copy, MAIN, "help_extention"), place(copy, MAIN, '"192.0.2.0/240"')]
+    expected = [
+        place(copy, BIRTH, '"nurs"'),
+        place(copy, LAB, '"chart.sekimori'),
+        place(copy, LAB, "retries"),
+        place(copy, MAIN, "help_extention"),
+        place(copy, MAIN, '"192.0.2.0/240"'),
+    ]
     code, said, _ = check(copy)
     assert code == 1 and [re.match(r"\S+:\d+:\d+", line)[0] for line in said] == expected, said
-    started = subprocess.run([BINARIES / "sekimori", "serve", "--config", copy / MAIN], capture_output=True, text=True, env=ENVIRONMENT,
-                             timeout=20)
-    assert started.returncode == 2 and all(json.dumps(line, ensure_ascii=False)[1:-1] in started.stderr for line in said)
-    listed = subprocess.run([BINARIES / "sekimorictl", "--output", "json", "config", "check", copy / MAIN], capture_output=True, text=True,
-                            env=ENVIRONMENT)
+    started = subprocess.run(
+        [BINARIES / "sekimori", "serve", "--config", copy / MAIN],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=20,
+    )
+    assert started.returncode == 2 and all(
+        json.dumps(line, ensure_ascii=False)[1:-1] in started.stderr for line in said
+    )
+    listed = subprocess.run(
+        [BINARIES / "sekimorictl", "--output", "json", "config", "check", copy / MAIN],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
     assert listed.returncode == 1 and json.loads(listed.stdout) == said
 
 
@@ -132,7 +193,13 @@ def test_config_check_finds_a_key_that_is_not_the_certificates_and_a_host_that_n
 
 def test_config_check_refuses_a_secret_that_others_can_read(copy):
     (copy / "var" / "master.key").chmod(0o644)
-    ran = subprocess.run([BINARIES / "sekimori", "serve", "--config", copy / MAIN], capture_output=True, text=True, env=ENVIRONMENT, timeout=20)
+    ran = subprocess.run(
+        [BINARIES / "sekimori", "serve", "--config", copy / MAIN],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=20,
+    )
     assert ran.returncode == 2 and "master.key" in ran.stdout + ran.stderr
 
 
@@ -164,8 +231,12 @@ class Rules:
         """SIGHUP; the record of what came of it."""
         before = self.lab.records()[-1]["seq"]
         self.lab.reload()
-        found = wait_until(lambda: [r for r in self.lab.records() if r["seq"] > before and r["event"] in ("config.load", "config.reject")],
-                           "the reload is on record")
+        found = wait_until(
+            lambda: [
+                r for r in self.lab.records() if r["seq"] > before and r["event"] in ("config.load", "config.reject")
+            ],
+            "the reload is on record",
+        )
         assert found[0]["event"] == event, found
         return found[0]
 
@@ -238,7 +309,9 @@ def test_req_h27_a_rule_taken_away_closes_its_open_streams_and_denies_the_next_r
 
 def test_a_broken_configuration_leaves_the_old_one_in_force_and_says_why(lab, door, rules):
     generation = rules.reload()["why"]["generation"]
-    rules.edit(LAB, FLIP, 'actions = ["open", "write", "stream", "flop"]').edit(MAIN, "help_extension", "help_extention")
+    rules.edit(LAB, FLIP, 'actions = ["open", "write", "stream", "flop"]').edit(
+        MAIN, "help_extension", "help_extention"
+    )
     record = rules.reload("config.reject")
     assert record["outcome"] == "failed" and record["why"]["generation"] == generation
     for text in ("flop", "lab.toml:", "help_extention", "sekimori.toml:"):
@@ -249,12 +322,15 @@ def test_a_broken_configuration_leaves_the_old_one_in_force_and_says_why(lab, do
     assert rules.reload()["why"]["generation"] == generation + 1
 
 
-@pytest.mark.parametrize("old, new, option", [
-    ('https = "127.0.0.1:', 'https = "127.0.0.2:', "server.https"),
-    ('path = "var/store.db"', 'path = "var/other.db"', "store.path"),
-    ('directory = "var/journal"', 'directory = "var/elsewhere"', "journal.directory"),
-    ('node = "demo"', 'node = "n2"', "server.node"),
-])
+@pytest.mark.parametrize(
+    "old, new, option",
+    [
+        ('https = "127.0.0.1:', 'https = "127.0.0.2:', "server.https"),
+        ('path = "var/store.db"', 'path = "var/other.db"', "store.path"),
+        ('directory = "var/journal"', 'directory = "var/elsewhere"', "journal.directory"),
+        ('node = "demo"', 'node = "n2"', "server.node"),
+    ],
+)
 def test_what_needs_a_restart_refuses_the_whole_reload(old, new, option, lab, door, rules):
     rules.edit(MAIN, old, new).edit(LAB, FLIP, 'actions = ["open"]')
     record = rules.reload("config.reject")
@@ -284,18 +360,24 @@ def test_requests_that_race_reloads_each_see_one_policy(lab, visitor, door, rule
         stop.set()
         for each in asking:
             each.result()
-    records = {r["request"]: r for r in lab.records() if r["seq"] > before and r["event"] in ("request.permit", "request.deny")}
+    records = {
+        r["request"]: r for r in lab.records() if r["seq"] > before and r["event"] in ("request.permit", "request.deny")
+    }
     seen_policies = set()
     for request, status in got:
         record = records[request]
         seen_policies.add(record["why"]["policy"])
-        assert (record["event"], status) == {with_flip: ("request.permit", 200), without: ("request.deny", 403)}[record["why"]["policy"]]
+        assert (record["event"], status) == {with_flip: ("request.permit", 200), without: ("request.deny", 403)}[
+            record["why"]["policy"]
+        ]
     assert seen_policies == {with_flip, without} and len(got) > 20
 
 
 def test_a_request_under_way_keeps_the_policy_it_began_with(lab, door, rules, seen):
     raw = door.open().send(door.text("POST /flip", "Content-Length: 10") + b"hello")
-    opened = wait_until(lambda: [r for r in lab.records("request.open") if r["what"]["target"] == "/flip"], "it is on record")[-1]
+    opened = wait_until(
+        lambda: [r for r in lab.records("request.open") if r["what"]["target"] == "/flip"], "it is on record"
+    )[-1]
     record = rules.edit(LAB, FLIP, 'actions = ["open"]').reload()
     assert door.ask("POST /flip", body=b"x").status == 403
     assert raw.send(b"world").answer()[0] == 200
@@ -356,8 +438,14 @@ def test_the_host_and_authorization_that_an_app_asked_for(lab, visitor, door, se
 
 
 def test_req_h17_listed_parameters_pass_as_they_are_and_others_are_400(door, seen):
-    for path, status in (("/open/a;jsessionid=1", 200), ("/open;jsessionid=x.y/a", 200), ("/open/a;JSESSIONID=1", 400),
-                         ("/open/a;jsessionid=1;x=2", 400), ("/open/..;jsessionid=1/flip", 400), ("/open/a;jsessionid=%2f", 400)):
+    for path, status in (
+        ("/open/a;jsessionid=1", 200),
+        ("/open;jsessionid=x.y/a", 200),
+        ("/open/a;JSESSIONID=1", 400),
+        ("/open/a;jsessionid=1;x=2", 400),
+        ("/open/..;jsessionid=1/flip", 400),
+        ("/open/a;jsessionid=%2f", 400),
+    ):
         assert door.ask(f"GET {path}").status == status, path
     assert [request.target for request in seen.requests] == ["/open/a;jsessionid=1", "/open;jsessionid=x.y/a"]
 

@@ -18,8 +18,19 @@ from conftest import NURSE, PHYSICIAN
 from hospital import DOMAIN, wait_until
 from raw import Door, Raw
 
-OURS = {"host", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id",
-        "sekimori-assertion", "remote-user", "remote-name", "remote-groups"}
+OURS = {
+    "host",
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-request-id",
+    "sekimori-assertion",
+    "remote-user",
+    "remote-name",
+    "remote-groups",
+}
 
 
 def told(hospital, answer, event=None):
@@ -41,16 +52,28 @@ def reply(*headers, body=b"ok", status="200 OK"):
 
 
 def test_the_upstream_sees_the_clients_bytes_and_our_headers_and_nothing_else(hospital, door, seen):
-    sent = [("Accept", "text/html;q=0.9, */*"), ("User-Agent", "Test/1.0 (a; b)"), ("X-App", "  kept".strip()),
-            ("X-Twice", "1"), ("X-Twice", "2"), ("X-Latin", "caf\xe9"), ("X-Empty", ""), ("Range", "bytes=0-1"),
-            ("If-None-Match", 'W/"x"'), ("Origin", "https://elsewhere.example"), ("Content-Type", "text/plain; charset=x")]
+    sent = [
+        ("Accept", "text/html;q=0.9, */*"),
+        ("User-Agent", "Test/1.0 (a; b)"),
+        ("X-App", "  kept".strip()),
+        ("X-Twice", "1"),
+        ("X-Twice", "2"),
+        ("X-Latin", "caf\xe9"),
+        ("X-Empty", ""),
+        ("Range", "bytes=0-1"),
+        ("If-None-Match", 'W/"x"'),
+        ("Origin", "https://elsewhere.example"),
+        ("Content-Type", "text/plain; charset=x"),
+    ]
     body = bytes(range(256)) * 4
     answer = door.ask("POST /write/a?q=%zz", *[f"{name}: {value}" for name, value in sent], body=body)
     assert answer.status == 200
-    request, = seen.requests
+    (request,) = seen.requests
     assert request.line == "POST /write/a?q=%zz HTTP/1.1" and request.body == body
     theirs = [(name.lower(), value) for name, value in request.headers if name.lower() not in OURS]
-    assert sorted(theirs) == sorted([*((name.lower(), value) for name, value in sent), ("content-length", str(len(body)))])
+    assert sorted(theirs) == sorted(
+        [*((name.lower(), value) for name, value in sent), ("content-length", str(len(body)))]
+    )
     assert {name: len(request.all(name)) for name in OURS} == dict.fromkeys(OURS, 1)
     assert request.get("host") == request.get("x-forwarded-host") == door.authority
     assert (request.get("x-forwarded-for"), request.get("x-forwarded-proto")) == ("127.0.0.1", "https")
@@ -61,19 +84,63 @@ def test_the_upstream_sees_the_clients_bytes_and_our_headers_and_nothing_else(ho
     assert set(request.get("remote-groups").split(",")) == {"physician", "tester"}
 
 
-SPOKEN_FOR = ["Sekimori-Assertion", "Remote-User", "Remote-Name", "Remote-Groups", "Remote-Email", "X-Remote-User",
-              "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-User", "X-Forwarded-Email",
-              "X-Forwarded-Groups", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Prefix", "X-Forwarded-Port",
-              "Forwarded", "X-Real-IP", "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-HTTP-Method-Override",
-              "X-HTTP-Method", "X-Method-Override", "Client-Cert", "Client-Cert-Chain", "X-SSL-Client-CN",
-              "X-SSL-Client-Verify", "SSL-Client-Cert", "X-Client-Cert", "X-Request-Id", "X-Gateway-User", "X-User",
-              "X-Auth-Request-User", "X-Authenticated-User", "X-WebAuth-User", "True-Client-IP", "CF-Connecting-IP",
-              "X-Client-IP", "Early-Data", "Authorization", "Proxy-Authorization", "Proxy"]
+SPOKEN_FOR = [
+    "Sekimori-Assertion",
+    "Remote-User",
+    "Remote-Name",
+    "Remote-Groups",
+    "Remote-Email",
+    "X-Remote-User",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Host",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Method",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Port",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Original-URI",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "Client-Cert",
+    "Client-Cert-Chain",
+    "X-SSL-Client-CN",
+    "X-SSL-Client-Verify",
+    "SSL-Client-Cert",
+    "X-Client-Cert",
+    "X-Request-Id",
+    "X-Gateway-User",
+    "X-User",
+    "X-Auth-Request-User",
+    "X-Authenticated-User",
+    "X-WebAuth-User",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Client-IP",
+    "Early-Data",
+    "Authorization",
+    "Proxy-Authorization",
+    "Proxy",
+]
 
 
 def spellings(name):
-    return [name, name.lower(), name.upper(), name.swapcase(), name.replace("-", "_"), name.replace("-", "_").upper(),
-            name.replace("-", "_", 1)]
+    return [
+        name,
+        name.lower(),
+        name.upper(),
+        name.swapcase(),
+        name.replace("-", "_"),
+        name.replace("-", "_").upper(),
+        name.replace("-", "_", 1),
+    ]
 
 
 def forged(seen):
@@ -91,9 +158,14 @@ def test_req_h13_to_h16_and_atk_a08_a10_no_spelling_of_a_header_that_speaks_for_
 
 def test_req_h02_and_atk_a10_nobody_names_our_headers_away(door, seen):
     named = ", ".join(sorted(OURS))
-    for connection in ([f"Connection: {named}"], [f"Connection: close, {named.title()}"],
-                       [f"Connection: {name}" for name in sorted(OURS)], [f"Connection: {named.replace('-', '_')}"],
-                       ["Connection: Sekimori-Assertion", "Sekimori-Assertion: evil"], ["Proxy-Connection: Remote-User"]):
+    for connection in (
+        [f"Connection: {named}"],
+        [f"Connection: close, {named.title()}"],
+        [f"Connection: {name}" for name in sorted(OURS)],
+        [f"Connection: {named.replace('-', '_')}"],
+        ["Connection: Sekimori-Assertion", "Sekimori-Assertion: evil"],
+        ["Proxy-Connection: Remote-User"],
+    ):
         assert door.ask("GET /pages/a", *connection).status == 200, connection
     for request in seen.requests:
         assert {name: len(request.all(name)) for name in OURS} == dict.fromkeys(OURS, 1), request.head
@@ -101,29 +173,75 @@ def test_req_h02_and_atk_a10_nobody_names_our_headers_away(door, seen):
 
 
 def test_req_h01_hop_by_hop_fields_and_what_connection_names_stay_behind_both_ways(door, seen):
-    hop = ["Connection: X-Foo, keep-alive", "Connection: x-bar", "X-Foo: 1", "X-Bar: 1", "Keep-Alive: timeout=9",
-           "Proxy-Connection: keep-alive", "TE: trailers", "Upgrade: foo/2", "Trailer: X-T"]
-    seen.answer = reply("Connection: X-Foo", "X-Foo: 1", "Connection: x-bar", "X-Bar: 1", "Keep-Alive: timeout=9",
-                        "Proxy-Connection: keep-alive", "Upgrade: foo/2", "Proxy-Authenticate: Basic", "X-Kept: 1")
+    hop = [
+        "Connection: X-Foo, keep-alive",
+        "Connection: x-bar",
+        "X-Foo: 1",
+        "X-Bar: 1",
+        "Keep-Alive: timeout=9",
+        "Proxy-Connection: keep-alive",
+        "TE: trailers",
+        "Upgrade: foo/2",
+        "Trailer: X-T",
+    ]
+    seen.answer = reply(
+        "Connection: X-Foo",
+        "X-Foo: 1",
+        "Connection: x-bar",
+        "X-Bar: 1",
+        "Keep-Alive: timeout=9",
+        "Proxy-Connection: keep-alive",
+        "Upgrade: foo/2",
+        "Proxy-Authenticate: Basic",
+        "X-Kept: 1",
+    )
     answer = door.ask("GET /pages/a", *hop)
-    gone = {"connection", "x-foo", "x-bar", "keep-alive", "proxy-connection", "te", "upgrade", "trailer", "transfer-encoding",
-            "proxy-authenticate"}
+    gone = {
+        "connection",
+        "x-foo",
+        "x-bar",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "upgrade",
+        "trailer",
+        "transfer-encoding",
+        "proxy-authenticate",
+    }
     assert answer.status == 200 and answer.header("x-kept") == "1"
     assert not gone & {name for name, _ in answer.headers}
-    request, = seen.requests
+    (request,) = seen.requests
     assert not gone & {name.lower() for name, _ in request.headers}
 
 
-@pytest.mark.parametrize("value", ["a", "::1%eth0", "192.0.2.1", "192.0.2.1, 127.0.0.1", "unknown", "\"[::1]\"", ",,,", "é",
-                                   ", ".join(["192.0.2.7"] * 600)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a",
+        "::1%eth0",
+        "192.0.2.1",
+        "192.0.2.1, 127.0.0.1",
+        "unknown",
+        '"[::1]"',
+        ",,,",
+        "é",
+        ", ".join(["192.0.2.7"] * 600),
+    ],
+)
 def test_atk_a08_a09_what_a_client_says_of_where_it_is_changes_nothing(value, hospital, door, seen):
     said = [f"{name}: {value}" for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host")]
     for target, status in (("/pages/a", 200), ("/forbidden", 403)):
-        answer = door.ask(f"GET {target}", *said, "X-Forwarded-Proto: http", "X-Original-URL: /pages/a", "X-Forwarded-Uri: /pages/a")
+        answer = door.ask(
+            f"GET {target}", *said, "X-Forwarded-Proto: http", "X-Original-URL: /pages/a", "X-Forwarded-Uri: /pages/a"
+        )
         assert answer.status == status
-        record, = told(hospital, answer)
-        assert (record["from"]["zone"], record["from"]["address"], record["what"]["target"]) == ("ward", "127.0.0.1", target)
-    request, = seen.requests
+        (record,) = told(hospital, answer)
+        assert (record["from"]["zone"], record["from"]["address"], record["what"]["target"]) == (
+            "ward",
+            "127.0.0.1",
+            target,
+        )
+    (request,) = seen.requests
     assert (request.get("x-forwarded-for"), request.get("forwarded")) == ("127.0.0.1", "for=127.0.0.1;proto=https")
 
 
@@ -151,14 +269,18 @@ def jwks(hospital):
 
 def test_req_h14_the_assertion_is_verified_by_another_library_against_the_published_key(hospital, door, seen, jwks):
     door.ask("GET /pages/a")
-    request, = seen.requests
+    (request,) = seen.requests
     token = request.get("sekimori-assertion")
     header = jwt.get_unverified_header(token)
     assert header["alg"] == "ES256"
-    key, = [key for key in jwks["keys"] if key["kid"] == header["kid"]]
+    (key,) = [key for key in jwks["keys"] if key["kid"] == header["kid"]]
     assert not {"d", "p", "q", "k"} & set(key), "only the public half"
-    checks = {"algorithms": ["ES256"], "audience": "recorder", "issuer": hospital.origin(),
-              "options": {"require": ["exp", "iat", "nbf", "sub", "aud", "iss", "jti"], "strict_aud": True}}
+    checks = {
+        "algorithms": ["ES256"],
+        "audience": "recorder",
+        "issuer": hospital.origin(),
+        "options": {"require": ["exp", "iat", "nbf", "sub", "aud", "iss", "jti"], "strict_aud": True},
+    }
     claims = jwt.decode(token, jwt.PyJWK(key).key, **checks)
     assert claims["sub"] == PHYSICIAN and claims["name"] == "九十九　真理"
     assert set(claims["roles"]) == {"physician", "tester"} == set(request.get("remote-groups").split(","))
@@ -169,8 +291,11 @@ def test_req_h14_the_assertion_is_verified_by_another_library_against_the_publis
         jwt.decode(token, jwt.PyJWK(key).key, **{**checks, "audience": "chart"})
     head, body, signature = token.split(".")
     with pytest.raises(jwt.InvalidSignatureError):
-        jwt.decode(".".join([head, body, signature[:-4] + ("AAAA" if signature[-4:] != "AAAA" else "BBBB")]),
-                   jwt.PyJWK(key).key, **checks)
+        jwt.decode(
+            ".".join([head, body, signature[:-4] + ("AAAA" if signature[-4:] != "AAAA" else "BBBB")]),
+            jwt.PyJWK(key).key,
+            **checks,
+        )
 
 
 def test_req_h14_each_app_gets_an_assertion_for_itself_and_each_person_his_own(hospital, door, nurse, seen):
@@ -212,11 +337,19 @@ def sent_with(door, seen, *cookies, target="/pages/a"):
 
 
 def test_atk_a48_an_upstreams_cookie_is_renamed_sealed_and_comes_back_to_it_as_it_was(door, seen):
-    values, attributes = given(door, seen, "JSESSIONID=abc.1; Path=/pages; HttpOnly; Domain=sekimori.localhost", "__Host-s=2; Secure; Path=/",
-                               "plain=3", "theme=dark; Max-Age=60; Domain=.localhost")
+    values, attributes = given(
+        door,
+        seen,
+        "JSESSIONID=abc.1; Path=/pages; HttpOnly; Domain=sekimori.localhost",
+        "__Host-s=2; Secure; Path=/",
+        "plain=3",
+        "theme=dark; Max-Age=60; Domain=.localhost",
+    )
     sealed = {name: value for name, value in values.items() if name != "theme"}
     assert values["theme"] == "dark" and "httponly" not in attributes["theme"]
-    assert len(sealed) == 3 and all(re.fullmatch(r"(__Host-)?sk\.[\w-]+\.(JSESSIONID|s|plain)", name) for name in sealed)
+    assert len(sealed) == 3 and all(
+        re.fullmatch(r"(__Host-)?sk\.[\w-]+\.(JSESSIONID|s|plain)", name) for name in sealed
+    )
     assert sum(name.startswith("__Host-") for name in sealed) == 1
     assert not any("abc" in value for value in sealed.values())
     for name in values:
@@ -256,15 +389,38 @@ def test_atk_a48_a_sealed_cookie_opens_under_its_own_name_only_and_unchanged(doo
     (name, value), (other, _) = values.items()
     line = name.rsplit(".", 1)[0]
     flipped = value[:10] + ("A" if value[10] != "A" else "B") + value[11:]
-    for cookie in (f"{name}={flipped}", f"{other}={value}", f"__Host-{name}={value}", f"{line}.new={value}", f"{name}={value[:-4]}",
-                   f"{name}=", f"{line}.admin=1", "admin=1", f"sk.x.admin={value}"):
+    for cookie in (
+        f"{name}={flipped}",
+        f"{other}={value}",
+        f"__Host-{name}={value}",
+        f"{line}.new={value}",
+        f"{name}={value[:-4]}",
+        f"{name}=",
+        f"{line}.admin=1",
+        "admin=1",
+        f"sk.x.admin={value}",
+    ):
         assert sent_with(door, seen, cookie)[0] is None, cookie
     assert sent_with(door, seen, f"{name}={value}")[0] == "admin=0"
 
 
-@pytest.mark.parametrize("cookie", ["__Host-sk=evil; Path=/; Secure", "__Host-sk-bind=evil; Path=/; Secure", "__host-SK=evil", "sk.x.y=evil",
-                                    "__Host-sk.x.y=evil; Secure; Path=/", "SK.X.Y=evil", "__Secure-sk=evil; Secure", "=evil",
-                                    "__Host-sk", "a b=evil", "; a=evil", "__Host-sk =evil"])
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "__Host-sk=evil; Path=/; Secure",
+        "__Host-sk-bind=evil; Path=/; Secure",
+        "__host-SK=evil",
+        "sk.x.y=evil",
+        "__Host-sk.x.y=evil; Secure; Path=/",
+        "SK.X.Y=evil",
+        "__Secure-sk=evil; Secure",
+        "=evil",
+        "__Host-sk",
+        "a b=evil",
+        "; a=evil",
+        "__Host-sk =evil",
+    ],
+)
 def test_req_h31_an_upstream_sets_none_of_our_cookies(cookie, door, seen):
     values, _ = given(door, seen, cookie, "a=good")
     assert [name.rsplit(".", 1)[-1] for name in values] == ["a"], values
@@ -288,29 +444,40 @@ def test_req_h31_count_and_size_of_an_upstreams_cookies_are_bounded(door, seen):
 # Addresses and other headers of answers
 
 
-@pytest.mark.parametrize("header, value, ours", [
-    ("Location", "http://127.0.0.1:{up}/a?b=c#d", "{o}/a?b=c#d"),
-    ("Location", "HTTP://127.0.0.1:{up}", "{o}"),
-    ("Location", "//127.0.0.1:{up}/a", "{o}/a"),
-    ("Location", "http://{h}/a", "{o}/a"),
-    ("Location", "http://{a}/a", "{o}/a"),
-    ("Location", "http://{h}:{up}/a", "{o}/a"),
-    ("Location", "/a/../b", "/a/../b"),
-    ("Location", "a", "a"),
-    ("Location", "https://elsewhere.example/?x=http://127.0.0.1:{up}/", "https://elsewhere.example/?x=http://127.0.0.1:{up}/"),
-    ("Location", "http://127.0.0.1:{up}@evil.example/", "http://127.0.0.1:{up}@evil.example/"),
-    ("Location", "http://127.0.0.1:{up}.evil.example/", "http://127.0.0.1:{up}.evil.example/"),
-    ("Content-Location", "http://127.0.0.1:{up}/a", "{o}/a"),
-    ("Refresh", "5; url=http://127.0.0.1:{up}/a", "5; url={o}/a"),
-    ("Refresh", "5; URL='http://127.0.0.1:{up}/a'", "5; url={o}/a"),
-    ("Refresh", "5", "5"),
-    ("Link", "<http://127.0.0.1:{up}/a>; rel=next, </b>; rel=prev", "<{o}/a>; rel=next, </b>; rel=prev"),
-    ("Access-Control-Allow-Origin", "http://127.0.0.1:{up}", "{o}"),
-])
+@pytest.mark.parametrize(
+    "header, value, ours",
+    [
+        ("Location", "http://127.0.0.1:{up}/a?b=c#d", "{o}/a?b=c#d"),
+        ("Location", "HTTP://127.0.0.1:{up}", "{o}"),
+        ("Location", "//127.0.0.1:{up}/a", "{o}/a"),
+        ("Location", "http://{h}/a", "{o}/a"),
+        ("Location", "http://{a}/a", "{o}/a"),
+        ("Location", "http://{h}:{up}/a", "{o}/a"),
+        ("Location", "/a/../b", "/a/../b"),
+        ("Location", "a", "a"),
+        (
+            "Location",
+            "https://elsewhere.example/?x=http://127.0.0.1:{up}/",
+            "https://elsewhere.example/?x=http://127.0.0.1:{up}/",
+        ),
+        ("Location", "http://127.0.0.1:{up}@evil.example/", "http://127.0.0.1:{up}@evil.example/"),
+        ("Location", "http://127.0.0.1:{up}.evil.example/", "http://127.0.0.1:{up}.evil.example/"),
+        ("Content-Location", "http://127.0.0.1:{up}/a", "{o}/a"),
+        ("Refresh", "5; url=http://127.0.0.1:{up}/a", "5; url={o}/a"),
+        ("Refresh", "5; URL='http://127.0.0.1:{up}/a'", "5; url={o}/a"),
+        ("Refresh", "5", "5"),
+        ("Link", "<http://127.0.0.1:{up}/a>; rel=next, </b>; rel=prev", "<{o}/a>; rel=next, </b>; rel=prev"),
+        ("Access-Control-Allow-Origin", "http://127.0.0.1:{up}", "{o}"),
+    ],
+)
 def test_addresses_that_name_the_upstream_come_to_name_the_app(header, value, ours, door, seen):
     def fill(text):
-        return (text.replace("{up}", str(seen.port)).replace("{h}", door.host).replace("{a}", door.authority)
-                .replace("{o}", door.origin))
+        return (
+            text.replace("{up}", str(seen.port))
+            .replace("{h}", door.host)
+            .replace("{a}", door.authority)
+            .replace("{o}", door.origin)
+        )
 
     seen.answer = reply(f"{header}: {fill(value)}", status="302 Found")
     answer = door.ask("GET /pages/a")
@@ -318,10 +485,19 @@ def test_addresses_that_name_the_upstream_come_to_name_the_app(header, value, ou
 
 
 def test_req_h35_nothing_of_an_authenticated_answer_is_stored_but_what_the_app_calls_static(door, seen):
-    seen.answer = reply("Cache-Control: public, max-age=600", "Expires: Thu, 01 Jan 2099 00:00:00 GMT", "Pragma: x", "Age: 1",
-                        "ETag: \"x\"")
+    seen.answer = reply(
+        "Cache-Control: public, max-age=600",
+        "Expires: Thu, 01 Jan 2099 00:00:00 GMT",
+        "Pragma: x",
+        "Age: 1",
+        'ETag: "x"',
+    )
     answer = door.ask("GET /pages/a")
-    assert answer.all("cache-control") == ["no-store"] and answer.header("expires") is None and answer.header("age") is None
+    assert (
+        answer.all("cache-control") == ["no-store"]
+        and answer.header("expires") is None
+        and answer.header("age") is None
+    )
     for path in ("/logo.png", "/patients/1/static/a.css", "/pages/static/a"):
         assert door.ask(f"GET {path}").all("cache-control") == ["no-store"], path
     static = door.ask("GET /static/a.css")
@@ -330,8 +506,17 @@ def test_req_h35_nothing_of_an_authenticated_answer_is_stored_but_what_the_app_c
 
 
 def test_req_h36_what_would_outlive_the_session_is_dropped(door, seen):
-    gone = ["Alt-Svc: h3=\":443\"", "Clear-Site-Data: \"*\"", "Strict-Transport-Security: max-age=1", "NEL: {}", "Report-To: {}",
-            "Service-Worker-Allowed: /", "Sekimori-Assertion: x", "Remote-User: x", "X-Request-Id: x"]
+    gone = [
+        'Alt-Svc: h3=":443"',
+        'Clear-Site-Data: "*"',
+        "Strict-Transport-Security: max-age=1",
+        "NEL: {}",
+        "Report-To: {}",
+        "Service-Worker-Allowed: /",
+        "Sekimori-Assertion: x",
+        "Remote-User: x",
+        "X-Request-Id: x",
+    ]
     seen.answer = reply(*gone, "Content-Security-Policy: default-src 'none'", "X-App: kept")
     answer = door.ask("GET /pages/a")
     names = {name for name, _ in answer.headers}
@@ -346,7 +531,7 @@ def test_req_h36_what_would_outlive_the_session_is_dropped(door, seen):
 def test_req_h36_a_service_worker_script_is_refused(value, hospital, door, seen):
     answer = door.ask("GET /static/worker.js", f"Service-Worker: {value}")
     assert answer.status == 403 and seen.requests == []
-    record, = told(hospital, answer, "request.deny")
+    (record,) = told(hospital, answer, "request.deny")
     assert record["why"]["reason"] == "service-worker"
 
 
@@ -425,7 +610,10 @@ def test_req_h33_a_large_upload_streams_and_a_slow_upstream_stops_the_client(hos
     for _ in range(LARGE):
         expected.update(BLOCK)
     assert got.digest() == expected.digest()
-    closed = wait_until(lambda: [r for r in hospital.records("request.close") if r["request"] == dict(headers)["x-request-id"]], "closed")
+    closed = wait_until(
+        lambda: [r for r in hospital.records("request.close") if r["request"] == dict(headers)["x-request-id"]],
+        "closed",
+    )
     assert closed[0]["outcome"] == "ok" and closed[0]["detail"]["bytes_in"] == LARGE * MIB
 
 
@@ -462,46 +650,70 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 JSON = "Content-Type: application/json"
 
 
-@pytest.mark.parametrize("target, number", [
-    ("/patients/000777", "000777"), ("/patients/000777/labs/2026?x=000778", "000777"), ("/patients/%E5%B1%B1", "山"),
-    ("/search?pid=000778", "000778"), ("/search?q=a&pid=%30%300778&x", "000778"), ("/search?pid=1&pid=1", "1"),
-    ("/search?pid=1&pid=2", "unknown"), ("/search?q=000778", "unknown"), ("/search", "unknown"), ("/search?pid=", "unknown"),
-    ("/search?pid=%zz", "unknown"), ("/search?pid=" + "1" * 65, "unknown"), ("/pages/a?pid=1", None),
-])
+@pytest.mark.parametrize(
+    "target, number",
+    [
+        ("/patients/000777", "000777"),
+        ("/patients/000777/labs/2026?x=000778", "000777"),
+        ("/patients/%E5%B1%B1", "山"),
+        ("/search?pid=000778", "000778"),
+        ("/search?q=a&pid=%30%300778&x", "000778"),
+        ("/search?pid=1&pid=1", "1"),
+        ("/search?pid=1&pid=2", "unknown"),
+        ("/search?q=000778", "unknown"),
+        ("/search", "unknown"),
+        ("/search?pid=", "unknown"),
+        ("/search?pid=%zz", "unknown"),
+        ("/search?pid=" + "1" * 65, "unknown"),
+        ("/pages/a?pid=1", None),
+    ],
+)
 def test_the_patient_of_a_path_or_query_is_on_record(target, number, hospital, door, seen):
     answer = door.ask(f"GET {target}")
     assert answer.status == 200 and patient(hospital, answer, "request.permit") == number
     assert seen.requests[0].target == target
 
 
-@pytest.mark.parametrize("target, headers, body, number", [
-    ("/forms/order", [FORM], b"note=a+b%20c&patient_id=000779&x=%zz&y", "000779"),
-    ("/forms/order", [FORM + "; charset=utf-8"], b"patient_id=%30%30%30779", "000779"),
-    ("/forms/order", [FORM], b"patient_id=1&patient_id=2", "unknown"),
-    ("/forms/order", [FORM], b"other=1", "unknown"),
-    ("/forms/order", [FORM], b"", "unknown"),
-    ("/forms/order", ["Content-Type: multipart/form-data; boundary=x"], b"--x\r\n\r\npatient_id=1\r\n--x--", "unknown"),
-    ("/forms/order", [], b"patient_id=1", "unknown"),
-    ("/forms/order", [FORM, "Content-Encoding: gzip"], gzip.compress(b"patient_id=000779"), "unknown"),
-    ("/forms/order", [FORM, "Content-Encoding: br"], b"patient_id=000779", "unknown"),
-    ("/forms/order", [FORM], b"patient_id=000779&x=" + b"y" * (65536 - 20), "000779"),
-    ("/json/order", [JSON], b' {"patient" :\t{"id":"000780", "x":1.0e2}, "z":"\\u5c71"}\n', "000780"),
-    ("/json/order", ["Content-Type: application/fhir+json; charset=utf-8"], b'{"patient":{"id":780}}', "780"),
-    ("/json/order", [JSON], b'{"patient":{"id":null}}', "unknown"),
-    ("/json/order", [JSON], b'{"patient":{"id":"7"', "unknown"),
-    ("/json/order", ["Content-Type: text/plain"], b'{"patient":{"id":"7"}}', "unknown"),
-    ("/json/order", [JSON, "Content-Encoding: gzip"], gzip.compress(b'{"patient":{"id":"7"}}'), "unknown"),
-])
-def test_the_patient_of_a_body_is_on_record_and_the_same_bytes_go_on(target, headers, body, number, hospital, door, seen):
+@pytest.mark.parametrize(
+    "target, headers, body, number",
+    [
+        ("/forms/order", [FORM], b"note=a+b%20c&patient_id=000779&x=%zz&y", "000779"),
+        ("/forms/order", [FORM + "; charset=utf-8"], b"patient_id=%30%30%30779", "000779"),
+        ("/forms/order", [FORM], b"patient_id=1&patient_id=2", "unknown"),
+        ("/forms/order", [FORM], b"other=1", "unknown"),
+        ("/forms/order", [FORM], b"", "unknown"),
+        (
+            "/forms/order",
+            ["Content-Type: multipart/form-data; boundary=x"],
+            b"--x\r\n\r\npatient_id=1\r\n--x--",
+            "unknown",
+        ),
+        ("/forms/order", [], b"patient_id=1", "unknown"),
+        ("/forms/order", [FORM, "Content-Encoding: gzip"], gzip.compress(b"patient_id=000779"), "unknown"),
+        ("/forms/order", [FORM, "Content-Encoding: br"], b"patient_id=000779", "unknown"),
+        ("/forms/order", [FORM], b"patient_id=000779&x=" + b"y" * (65536 - 20), "000779"),
+        ("/json/order", [JSON], b' {"patient" :\t{"id":"000780", "x":1.0e2}, "z":"\\u5c71"}\n', "000780"),
+        ("/json/order", ["Content-Type: application/fhir+json; charset=utf-8"], b'{"patient":{"id":780}}', "780"),
+        ("/json/order", [JSON], b'{"patient":{"id":null}}', "unknown"),
+        ("/json/order", [JSON], b'{"patient":{"id":"7"', "unknown"),
+        ("/json/order", ["Content-Type: text/plain"], b'{"patient":{"id":"7"}}', "unknown"),
+        ("/json/order", [JSON, "Content-Encoding: gzip"], gzip.compress(b'{"patient":{"id":"7"}}'), "unknown"),
+    ],
+)
+def test_the_patient_of_a_body_is_on_record_and_the_same_bytes_go_on(
+    target, headers, body, number, hospital, door, seen
+):
     answer = door.ask(f"POST {target}", *headers, body=body)
     assert answer.status == 200 and patient(hospital, answer, "request.open") == number
-    request, = seen.requests
+    (request,) = seen.requests
     assert request.body == body and request.get("content-length") == str(len(body))
 
 
 def test_a_held_body_is_whole_before_the_upstream_sees_a_byte(door, seen):
     body = b"patient_id=000781&x=1"
-    raw = door.open().send(door.text("POST /forms/order", FORM, "Transfer-Encoding: chunked") + b"8\r\n" + body[:8] + b"\r\n")
+    raw = door.open().send(
+        door.text("POST /forms/order", FORM, "Transfer-Encoding: chunked") + b"8\r\n" + body[:8] + b"\r\n"
+    )
     # Another request goes through meanwhile, and is the first.
     assert door.ask("GET /pages/a").status == 200
     assert [request.target for request in seen.requests] == ["/pages/a"]
@@ -513,20 +725,30 @@ def test_a_held_body_is_whole_before_the_upstream_sees_a_byte(door, seen):
 
 def test_req_h23_a_form_beyond_64_kib_is_413_and_reaches_nobody(hospital, door, seen):
     body = b"patient_id=000779&x=" + b"y" * 65536
-    chunked = b"".join(b"1000\r\n" + body[i:i + 4096].ljust(4096, b"z") + b"\r\n" for i in range(0, len(body), 4096)) + b"0\r\n\r\n"
-    for answer in (door.ask("POST /forms/order", FORM, body=body),
-                   door.exchange(door.text("POST /forms/order", FORM, "Transfer-Encoding: chunked") + chunked),
-                   door.exchange(door.text("POST /json/order", JSON, "Content-Length: 70000"))):
+    chunked = (
+        b"".join(b"1000\r\n" + body[i : i + 4096].ljust(4096, b"z") + b"\r\n" for i in range(0, len(body), 4096))
+        + b"0\r\n\r\n"
+    )
+    for answer in (
+        door.ask("POST /forms/order", FORM, body=body),
+        door.exchange(door.text("POST /forms/order", FORM, "Transfer-Encoding: chunked") + chunked),
+        door.exchange(door.text("POST /json/order", JSON, "Content-Length: 70000")),
+    ):
         assert answer.status == 413
         denied = told(hospital, answer, "request.deny")
         assert denied[0]["why"]["reason"] == "body-too-large"
     assert seen.requests == []
 
 
-@pytest.mark.parametrize("headers, number", [
-    (["X-Patient-Id: 000782"], "000782"), (["X-Patient-Id: 1", "X-Patient-Id: 2"], "unknown"), ([], "unknown"),
-    (["X-Patient-Id:"], "unknown"),
-])
+@pytest.mark.parametrize(
+    "headers, number",
+    [
+        (["X-Patient-Id: 000782"], "000782"),
+        (["X-Patient-Id: 1", "X-Patient-Id: 2"], "unknown"),
+        ([], "unknown"),
+        (["X-Patient-Id:"], "unknown"),
+    ],
+)
 def test_the_patient_of_an_answers_header_is_on_record(headers, number, hospital, door, seen):
     seen.answer = reply(*headers)
     answer = door.ask("GET /answers/header")
@@ -536,16 +758,19 @@ def test_the_patient_of_an_answers_header_is_on_record(headers, number, hospital
 ANSWER = b'{"patient":[{"id":"000783"}],"pad":"%s"}'
 
 
-@pytest.mark.parametrize("headers, body, number", [
-    ([JSON], ANSWER % b"", "000783"),
-    ([JSON], ANSWER % (b"x" * 60000), "000783"),
-    ([JSON], ANSWER % (b"x" * 66000), "unknown"),
-    ([JSON, "Content-Encoding: gzip"], gzip.compress(ANSWER % b""), "unknown"),
-    ([JSON, "Content-Encoding: br"], ANSWER % b"", "unknown"),
-    (["Content-Type: text/html"], ANSWER % b"", "unknown"),
-    ([JSON], b'{"patient":[]}', "unknown"),
-    ([JSON], b"{", "unknown"),
-])
+@pytest.mark.parametrize(
+    "headers, body, number",
+    [
+        ([JSON], ANSWER % b"", "000783"),
+        ([JSON], ANSWER % (b"x" * 60000), "000783"),
+        ([JSON], ANSWER % (b"x" * 66000), "unknown"),
+        ([JSON, "Content-Encoding: gzip"], gzip.compress(ANSWER % b""), "unknown"),
+        ([JSON, "Content-Encoding: br"], ANSWER % b"", "unknown"),
+        (["Content-Type: text/html"], ANSWER % b"", "unknown"),
+        ([JSON], b'{"patient":[]}', "unknown"),
+        ([JSON], b"{", "unknown"),
+    ],
+)
 def test_the_patient_of_an_answers_json_stands_in_the_close_record(headers, body, number, hospital, door, seen):
     seen.answer = reply(*headers, body=body)
     answer = door.ask("GET /answers/json")
@@ -554,11 +779,11 @@ def test_the_patient_of_an_answers_json_stands_in_the_close_record(headers, body
 
 def test_a_denial_is_on_record_with_person_action_and_reason(hospital, door, seen):
     answer = door.ask("GET /forbidden/1")
-    record, = told(hospital, answer)
+    (record,) = told(hospital, answer)
     assert (answer.status, record["event"], record["outcome"]) == (403, "request.deny", "denied")
     assert record["who"]["staff_no"] == PHYSICIAN and record["what"]["action"] == "forbidden"
     assert record["why"]["reason"] == "no-role" and record["detail"]["status"] == 403
-    no_action, = told(hospital, door.ask("GET /nothing/here"))
+    (no_action,) = told(hospital, door.ask("GET /nothing/here"))
     assert no_action["why"]["reason"] == "no-action"
     assert seen.requests == []
 
@@ -573,18 +798,68 @@ def leads_home(location, page):
     return f"{there.scheme}://{there.netloc}" == "{0.scheme}://{0.netloc}".format(urllib.parse.urlsplit(page))
 
 
-HOSTS = ["evil.example", "evil.example/", "user@evil.example", "evil.example:443", "evil.example%2f..", "evil%2eexample",
-         "\u3002evil", "evil.example#", "evil.example?", "[::1]", "2130706433", "recorder.sekimori.localhost.evil.example",
-         "recorder.sekimori.localhost@evil.example"]
-PREFIXES = ["", "/", "//", "///", "////", "/\\", "\\", "\\\\", "/\t/", "/%09/", "/%0d%0a/", "/%2f", "%2f%2f", "/%5c", "https:", "https:/",
-            "https://", "https:\\\\", "//https://", "/.//", "/..//", "/;@", "javascript://", "data:", "/?//", "/@", "http://", " //",
-            "\x0b//", "/\x00/"]
+HOSTS = [
+    "evil.example",
+    "evil.example/",
+    "user@evil.example",
+    "evil.example:443",
+    "evil.example%2f..",
+    "evil%2eexample",
+    "\u3002evil",
+    "evil.example#",
+    "evil.example?",
+    "[::1]",
+    "2130706433",
+    "recorder.sekimori.localhost.evil.example",
+    "recorder.sekimori.localhost@evil.example",
+]
+PREFIXES = [
+    "",
+    "/",
+    "//",
+    "///",
+    "////",
+    "/\\",
+    "\\",
+    "\\\\",
+    "/\t/",
+    "/%09/",
+    "/%0d%0a/",
+    "/%2f",
+    "%2f%2f",
+    "/%5c",
+    "https:",
+    "https:/",
+    "https://",
+    "https:\\\\",
+    "//https://",
+    "/.//",
+    "/..//",
+    "/;@",
+    "javascript://",
+    "data:",
+    "/?//",
+    "/@",
+    "http://",
+    " //",
+    "\x0b//",
+    "/\x00/",
+]
 PAYLOADS = [prefix + host for prefix, host in itertools.product(PREFIXES, HOSTS)]
 
 
 def raw_ask(raw, target, host, *headers):
-    lines = [f"GET {target} HTTP/1.1", f"Host: {host}", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: none",
-             "Sec-Fetch-User: ?1", *headers, "", ""]
+    lines = [
+        f"GET {target} HTTP/1.1",
+        f"Host: {host}",
+        "Sec-Fetch-Mode: navigate",
+        "Sec-Fetch-Dest: document",
+        "Sec-Fetch-Site: none",
+        "Sec-Fetch-User: ?1",
+        *headers,
+        "",
+        "",
+    ]
     return raw.send("\r\n".join(lines).encode("utf-8")).answer()
 
 
@@ -602,7 +877,9 @@ class Redirects:
         return got
 
 
-def test_req_h34_and_atk_a15_a_login_returns_to_the_host_it_began_on_whatever_the_address_says(hospital, physician, seen):
+def test_req_h34_and_atk_a15_a_login_returns_to_the_host_it_began_on_whatever_the_address_says(
+    hospital, physician, seen
+):
     assert len(PAYLOADS) > 300
     browser = Redirects(hospital, {})
     portal = physician.web.cookies[f"auth.{DOMAIN}"]
@@ -628,7 +905,22 @@ def test_req_h34_and_atk_a15_a_login_returns_to_the_host_it_began_on_whatever_th
     assert seen.requests == []
 
 
-NAMES = ["next", "url", "rd", "return", "returnTo", "return_url", "redirect", "redirect_uri", "target", "continue", "i", "to", "from", "r"]
+NAMES = [
+    "next",
+    "url",
+    "rd",
+    "return",
+    "returnTo",
+    "return_url",
+    "redirect",
+    "redirect_uri",
+    "target",
+    "continue",
+    "i",
+    "to",
+    "from",
+    "r",
+]
 
 
 def test_req_h34_and_atk_a15_no_parameter_of_the_portal_leads_elsewhere(hospital, physician):
@@ -636,26 +928,36 @@ def test_req_h34_and_atk_a15_no_parameter_of_the_portal_leads_elsewhere(hospital
     portal = physician.web.cookies[f"auth.{DOMAIN}"]
     session = "; ".join(f"{name}={value}" for name, value in portal.items())
     payloads = [p for p in PAYLOADS if p.isascii() and p.isprintable() and " " not in p][::5]
-    for page, cookie in itertools.product(("/login", "/lock", "/enrol", "/", "/cli", "/sessions"), (f"Cookie: {session}", "X-None: 1")):
+    for page, cookie in itertools.product(
+        ("/login", "/lock", "/enrol", "/", "/cli", "/sessions"), (f"Cookie: {session}", "X-None: 1")
+    ):
         for start in range(0, len(payloads), 12):
-            query = "&".join(f"{name}={p}" for name, p in zip(itertools.cycle(NAMES), payloads[start:start + 12]))
-            answer = browser.ask("auth", f"{page}?{query}".replace("#", ""), cookie, f"Referer: https://{payloads[start]}")
+            query = "&".join(f"{name}={p}" for name, p in zip(itertools.cycle(NAMES), payloads[start : start + 12]))
+            answer = browser.ask(
+                "auth", f"{page}?{query}".replace("#", ""), cookie, f"Referer: https://{payloads[start]}"
+            )
             assert answer[0] in (200, 303, 400, 401, 403, 410), answer
             location = dict(answer[1]).get("location", "/")
             assert leads_home(location, hospital.origin() + page), (page, query, location)
             assert "evil" not in dict(answer[1]).get("refresh", "")
     for payload in payloads:
-        answer = browser.ask("recorder", f"/.sekimori/enter?code=AAAA&target={payload}&next={payload}&lang={payload}".replace("#", ""))
-        assert answer[0] in (303, 400, 410) and leads_home(dict(answer[1]).get("location", "/"), hospital.origin("recorder")), answer
+        answer = browser.ask(
+            "recorder", f"/.sekimori/enter?code=AAAA&target={payload}&next={payload}&lang={payload}".replace("#", "")
+        )
+        assert answer[0] in (303, 400, 410) and leads_home(
+            dict(answer[1]).get("location", "/"), hospital.origin("recorder")
+        ), answer
 
 
 @pytest.mark.parametrize("form", ["/logout", "/lock"])
 def test_atk_a15_logout_and_lock_lead_to_the_portal_itself(form, hospital, nurse):
-    payloads = [p for p in PAYLOADS if p.isascii() and p.isprintable() and " " not in p][:len(NAMES)]
+    payloads = [p for p in PAYLOADS if p.isascii() and p.isprintable() and " " not in p][: len(NAMES)]
     page = nurse.web.open(hospital.origin() + "/")
     action = page.form(form)
     action["action"] += "?" + "&".join(f"{n}={p}" for n, p in zip(NAMES, payloads) if "#" not in p)
-    answer = nurse.web.submit(page, action, dict(zip(NAMES, payloads)), follow=False, headers={"Referer": "https://evil.example/"})
+    answer = nurse.web.submit(
+        page, action, dict(zip(NAMES, payloads)), follow=False, headers={"Referer": "https://evil.example/"}
+    )
     assert answer.status in (200, 303, 403), answer.text
     assert leads_home(answer.header("location") or "/", hospital.origin() + form)
     assert "evil" not in (answer.header("refresh") or "") and "evil.example" not in answer.text

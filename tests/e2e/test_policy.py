@@ -28,17 +28,28 @@ MAY = {
 }
 
 REQUESTS = [
-    ("chart", "browse", "GET", "/patients"), ("chart", "view", "GET", "/patients/000777"),
-    ("chart", "print", "GET", "/print?patient=1&path=/admin"), ("chart", "order", "POST", "/patients/000777/orders"),
-    ("chart", "admin", "GET", "/admin"), ("chart", "admin", "POST", "/admin/users/1"),
-    ("chart", "download", "GET", "/patients/1/files/a%20b.pdf"), ("chart", None, "GET", "/nowhere"),
-    ("lab", "open", "GET", "/open/a;jsessionid=1"), ("lab", "write", "POST", "/open/a"), ("lab", "open", "HEAD", "/open"),
+    ("chart", "browse", "GET", "/patients"),
+    ("chart", "view", "GET", "/patients/000777"),
+    ("chart", "print", "GET", "/print?patient=1&path=/admin"),
+    ("chart", "order", "POST", "/patients/000777/orders"),
+    ("chart", "admin", "GET", "/admin"),
+    ("chart", "admin", "POST", "/admin/users/1"),
+    ("chart", "download", "GET", "/patients/1/files/a%20b.pdf"),
+    ("chart", None, "GET", "/nowhere"),
+    ("lab", "open", "GET", "/open/a;jsessionid=1"),
+    ("lab", "write", "POST", "/open/a"),
+    ("lab", "open", "HEAD", "/open"),
 ]
 # What never gets as far as the policy: address and status.
 EDGE = [
-    ("chart", "GET", "/patients/../admin", 400), ("chart", "GET", "/patients/%2e%2e/admin", 400),
-    ("chart", "GET", "/patients//1", 400), ("chart", "GET", "/patients/a%2fb", 400), ("lab", "GET", "/open/a;x=1", 400),
-    ("chart", "DELETE", "/patients", 405), ("chart", "TRACE", "/patients", 405), ("chart", "GET", "/%2esekimori/x", 404),
+    ("chart", "GET", "/patients/../admin", 400),
+    ("chart", "GET", "/patients/%2e%2e/admin", 400),
+    ("chart", "GET", "/patients//1", 400),
+    ("chart", "GET", "/patients/a%2fb", 400),
+    ("lab", "GET", "/open/a;x=1", 400),
+    ("chart", "DELETE", "/patients", 405),
+    ("chart", "TRACE", "/patients", 405),
+    ("chart", "GET", "/%2esekimori/x", 404),
 ]
 
 
@@ -56,9 +67,28 @@ def local_time(lab):
 
 def ask(hospital, staff_no, app, method, path, *more):
     """`sekimorictl policy test`; the exit code says what the answer says."""
-    ran = subprocess.run([BINARIES / "sekimorictl", "--output", "json", "--client", hospital.folder / "var" / "cli.toml",
-                          "policy", "test", "--as", staff_no, "--url", hospital.origin(app) + path, "--method", method, *more],
-                         capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
+    ran = subprocess.run(
+        [
+            BINARIES / "sekimorictl",
+            "--output",
+            "json",
+            "--client",
+            hospital.folder / "var" / "cli.toml",
+            "policy",
+            "test",
+            "--as",
+            staff_no,
+            "--url",
+            hospital.origin(app) + path,
+            "--method",
+            method,
+            *more,
+        ],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=30,
+    )
     assert ran.returncode in (0, 1), ran.stderr
     answer = json.loads(ran.stdout)
     assert (answer["decision"] == "permit") == (ran.returncode == 0)
@@ -108,7 +138,10 @@ def test_policy_test_by_api_and_by_hr_file_and_the_door_agree_for_every_person_a
     at = now.isoformat(timespec="seconds")
     questions = [(staff_no, app, action, method, path) for staff_no in MAY for app, action, method, path in REQUESTS]
     api = all_of(questions, lambda who, app, _, method, path: ask(lab, who, app, method, path, "--zone", "ward"))
-    file = all_of(questions, lambda who, app, _, method, path: ask(lab, who, app, method, path, "--zone", "ward", *from_file(lab, at)))
+    file = all_of(
+        questions,
+        lambda who, app, _, method, path: ask(lab, who, app, method, path, "--zone", "ward", *from_file(lab, at)),
+    )
     for question in questions:
         staff_no, app, action, method, path = question
         permitted = expected(staff_no, app, action, "ward", now)
@@ -128,7 +161,10 @@ def test_policy_test_refuses_at_the_edge_what_the_door_refuses_there(lab, people
     for app, method, path, status in EDGE:
         for more in (("--zone", "ward"), ("--zone", "ward", *from_file(lab, at))):
             answer = ask(lab, PHYSICIAN, app, method, path, *more)
-            assert answer["decision"] == "deny" and str(status) in (str(answer.get("status")) + answer["reason"]), (path, answer)
+            assert answer["decision"] == "deny" and str(status) in (str(answer.get("status")) + answer["reason"]), (
+                path,
+                answer,
+            )
         assert at_the_door(people[PHYSICIAN], app, method, path).status == status, path
     foreign = ask(lab, PHYSICIAN, "nowhere", "GET", "/")
     assert foreign["decision"] == "deny" and "421" in foreign["reason"]
@@ -138,14 +174,24 @@ def test_policy_test_refuses_at_the_edge_what_the_door_refuses_there(lab, people
 def test_a_zone_decides_alike_in_both_questions_and_at_the_door(lab, people, seen):
     now = local_time(lab)
     at = now.isoformat(timespec="seconds")
-    requests = [("chart", "browse", "/patients"), ("lab", "open", "/open"), ("lab", "ward", "/ward"), ("lab", "office", "/office")]
+    requests = [
+        ("chart", "browse", "/patients"),
+        ("lab", "open", "/open"),
+        ("lab", "ward", "/ward"),
+        ("lab", "office", "/office"),
+    ]
     questions = list(itertools.product((PHYSICIAN, CLERK), requests, ZONES))
     api = all_of(questions, lambda who, request, zone: ask(lab, who, request[0], "GET", request[2], "--zone", zone))
-    file = all_of(questions, lambda who, request, zone: ask(lab, who, request[0], "GET", request[2], "--zone", zone, *from_file(lab, at)))
+    file = all_of(
+        questions,
+        lambda who, request, zone: ask(lab, who, request[0], "GET", request[2], "--zone", zone, *from_file(lab, at)),
+    )
     for question in questions:
         staff_no, (app, action, path), zone = question
         permitted = zone == action if action in ZONES else expected(staff_no, app, action, zone, now)
-        assert (api[question]["decision"] == "permit") == permitted == (file[question]["decision"] == "permit"), question
+        assert (
+            (api[question]["decision"] == "permit") == permitted == (file[question]["decision"] == "permit")
+        ), question
         assert at_the_door(people[staff_no], app, "GET", path, zone).status == (200 if permitted else 403), question
     denied = lab.records("request.deny")[-1]
     assert (denied["from"]["zone"], denied["from"]["address"]) == ("unknown", "127.0.2.1")
@@ -154,24 +200,41 @@ def test_a_zone_decides_alike_in_both_questions_and_at_the_door(lab, people, see
 def upcoming(lab, weekday, hour, minute):
     """The next moment of that name after the laboratory's now."""
     now = local_time(lab)
-    there = now.replace(hour=hour, minute=minute, second=30, microsecond=0) + datetime.timedelta(days=(weekday - now.weekday()) % 7)
+    there = now.replace(hour=hour, minute=minute, second=30, microsecond=0) + datetime.timedelta(
+        days=(weekday - now.weekday()) % 7
+    )
     return there if there > now else there + datetime.timedelta(days=7)
 
 
 # Weekday (Monday is 0), time of day, and whether clerk-hours, on-weekdays and friday-night hold.
-MOMENTS = [(4, 6, 59, False, False, False), (4, 7, 0, True, False, False), (4, 17, 14, True, True, False),
-           (4, 17, 15, True, False, False), (4, 19, 59, True, False, False), (4, 20, 0, False, False, False),
-           (4, 22, 0, False, False, True), (5, 5, 59, False, False, True), (5, 6, 0, False, False, False),
-           (5, 12, 0, True, False, False), (0, 8, 30, True, True, False), (0, 22, 30, False, False, False)]
+MOMENTS = [
+    (4, 6, 59, False, False, False),
+    (4, 7, 0, True, False, False),
+    (4, 17, 14, True, True, False),
+    (4, 17, 15, True, False, False),
+    (4, 19, 59, True, False, False),
+    (4, 20, 0, False, False, False),
+    (4, 22, 0, False, False, True),
+    (5, 5, 59, False, False, True),
+    (5, 6, 0, False, False, False),
+    (5, 12, 0, True, False, False),
+    (0, 8, 30, True, True, False),
+    (0, 22, 30, False, False, False),
+]
 BY_HOUR = [("chart", "/patients"), ("lab", "/weekdays"), ("lab", "/night")]
 
 
 def test_hours_decide_alike_for_a_moment_that_is_asked_about(lab, people):
-    moments = {(upcoming(lab, *moment[:3]).isoformat(), url): holds
-               for moment in MOMENTS for url, holds in zip(BY_HOUR, moment[3:])}
+    moments = {
+        (upcoming(lab, *moment[:3]).isoformat(), url): holds
+        for moment in MOMENTS
+        for url, holds in zip(BY_HOUR, moment[3:])
+    }
     questions = list(moments)
     api = all_of(questions, lambda at, url: ask(lab, CLERK, url[0], "GET", url[1], "--zone", "ward", "--at", at))
-    file = all_of(questions, lambda at, url: ask(lab, CLERK, url[0], "GET", url[1], "--zone", "ward", *from_file(lab, at)))
+    file = all_of(
+        questions, lambda at, url: ask(lab, CLERK, url[0], "GET", url[1], "--zone", "ward", *from_file(lab, at))
+    )
     for question, holds in moments.items():
         assert (api[question]["decision"] == "permit") == holds == (file[question]["decision"] == "permit"), question
         assert holds or api[question]["reason"] == file[question]["reason"] == "hours", (question, api[question])
@@ -204,8 +267,21 @@ def test_a_grant_permits_what_no_hr_data_gives_and_the_record_says_so(lab, peopl
     assert opened["who"]["staff_no"] == "900001" and opened["why"]["grant"].startswith("grant:")
     assert set(opened["who"]["roles"]) == {"registrar", "auditor", "sysadmin"}
     assert ask(lab, "900001", "chart", "GET", "/admin", "--zone", "ward")["decision"] == "permit"
-    ran = subprocess.run([BINARIES / "sekimorictl", "policy", "test", "--as", "900001", "--url", lab.origin("chart") + "/admin",
-                          *from_file(lab, local_time(lab).isoformat())], capture_output=True, text=True, env=ENVIRONMENT)
+    ran = subprocess.run(
+        [
+            BINARIES / "sekimorictl",
+            "policy",
+            "test",
+            "--as",
+            "900001",
+            "--url",
+            lab.origin("chart") + "/admin",
+            *from_file(lab, local_time(lab).isoformat()),
+        ],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
     assert ran.returncode == 2 and "900001" in ran.stderr
 
 
@@ -220,10 +296,16 @@ def test_a_deny_wins_over_every_permit_and_is_named(lab, people, seen):
 def test_policy_test_is_the_administrators_alone_and_on_record(lab, people):
     ask(lab, NURSE, "chart", "GET", "/admin?secret=1", "--zone", "ward")
     record = lab.records("policy.test")[-1]
-    assert record["who"]["staff_no"] == "900001" and record["detail"]["subject"] == NURSE and record["detail"]["decision"] == "deny"
+    assert (
+        record["who"]["staff_no"] == "900001"
+        and record["detail"]["subject"] == NURSE
+        and record["detail"]["decision"] == "deny"
+    )
     assert "secret" not in json.dumps(record)
     nurse = people[NURSE].web
-    refused = nurse.fetch(lab.origin() + "/.sekimori/api/v1/policy/test", "POST", body=b"{}", headers={"Content-Type": "application/json"})
+    refused = nurse.fetch(
+        lab.origin() + "/.sekimori/api/v1/policy/test", "POST", body=b"{}", headers={"Content-Type": "application/json"}
+    )
     assert refused.status in (401, 403)
 
 
@@ -240,7 +322,9 @@ def hr_file(folder, *rows, head=HEAD, encoding="cp932"):
 
 
 def rows_of(staff_no):
-    return [row for row in (DEMO / "hr.csv").read_bytes().decode("cp932").splitlines() if row.startswith(staff_no + ",")]
+    return [
+        row for row in (DEMO / "hr.csv").read_bytes().decode("cp932").splitlines() if row.startswith(staff_no + ",")
+    ]
 
 
 def refused_import(lab, file):
@@ -266,29 +350,58 @@ def desk(lab, people):
 def test_hr_import_reports_every_bad_row_with_line_and_column_and_applies_nothing(desk, tmp_path):
     good = rows_of(NURSE)[0].replace("3階東病棟", "3階西病棟")
     bad = rows_of(PHYSICIAN)[0]
-    file = hr_file(tmp_path, good,
-                   bad.replace("S56.6.21", "S56.13.41"),
-                   bad.replace("000102", ""),
-                   rows_of("000103")[0].replace("主務", "多分"),
-                   rows_of("000106")[0] + ",余分",
-                   rows_of("000107")[0], rows_of("000107")[0].replace("望月", "望日"),
-                   "000998,新人 一,シンジン ハジメ,H10.1.1,常勤,内科,医師,,主務,R8.4.1,R7.4.1,R8.4.1,,,,")
+    file = hr_file(
+        tmp_path,
+        good,
+        bad.replace("S56.6.21", "S56.13.41"),
+        bad.replace("000102", ""),
+        rows_of("000103")[0].replace("主務", "多分"),
+        rows_of("000106")[0] + ",余分",
+        rows_of("000107")[0],
+        rows_of("000107")[0].replace("望月", "望日"),
+        "000998,新人 一,シンジン ハジメ,H10.1.1,常勤,内科,医師,,主務,R8.4.1,R7.4.1,R8.4.1,,,,",
+    )
     said = refused_import(desk, file)
     places = re.findall(r"^  line (\d+)(?:, column (\S+))?: ", said, re.M)
-    assert set(places) == {("3", "生年月日"), ("4", "職員番号"), ("5", "主務区分"), ("6", ""), ("8", "氏名"), ("9", "終了日")}, said
+    assert set(places) == {
+        ("3", "生年月日"),
+        ("4", "職員番号"),
+        ("5", "主務区分"),
+        ("6", ""),
+        ("8", "氏名"),
+        ("9", "終了日"),
+    }, said
     record = desk.records("hr.import")[-1]
     assert record["outcome"] == "failed" and record["who"]["staff_no"] == "900001"
     assert untouched(desk)
-    assert ask(desk, "000998", "lab", "GET", "/open", *from_file(desk, local_time(desk).isoformat(), hr_file(
-        tmp_path, "000998,新人 一,シンジン ハジメ,H10.1.1,常勤,内科,医師,,主務,R8.4.1,,R8.4.1,,,,")), "--zone", "ward")["decision"] == "permit"
+    assert (
+        ask(
+            desk,
+            "000998",
+            "lab",
+            "GET",
+            "/open",
+            *from_file(
+                desk,
+                local_time(desk).isoformat(),
+                hr_file(tmp_path, "000998,新人 一,シンジン ハジメ,H10.1.1,常勤,内科,医師,,主務,R8.4.1,,R8.4.1,,,,"),
+            ),
+            "--zone",
+            "ward",
+        )["decision"]
+        == "permit"
+    )
 
 
 def test_hr_import_refuses_a_file_that_is_not_what_is_declared(desk, tmp_path):
     row = rows_of(NURSE)[0]
-    for file, words in ((hr_file(tmp_path, row, encoding="utf-8-sig"), "encoding"), (hr_file(tmp_path, row, encoding="utf-16"), "hr.encoding"),
-                        (hr_file(tmp_path, row, head=HEAD.replace("退職日", "退社日")), "退職日"),
-                        (hr_file(tmp_path, row, head=HEAD.replace("資格期限", "資格番号")), "資格番号"),
-                        (hr_file(tmp_path, row + '"unclosed'), "line 2")):
+    for file, words in (
+        (hr_file(tmp_path, row, encoding="utf-8-sig"), "encoding"),
+        (hr_file(tmp_path, row, encoding="utf-16"), "hr.encoding"),
+        (hr_file(tmp_path, row, head=HEAD.replace("退職日", "退社日")), "退職日"),
+        (hr_file(tmp_path, row, head=HEAD.replace("資格期限", "資格番号")), "資格番号"),
+        (hr_file(tmp_path, row + '"unclosed'), "line 2"),
+    ):
         assert words in refused_import(desk, file), words
     (tmp_path / "empty.csv").write_bytes(b"")
     refused_import(desk, str(tmp_path / "empty.csv"))
@@ -321,7 +434,7 @@ def test_a_role_taken_away_by_hr_is_gone_at_the_next_request_and_its_streams_clo
     door = Door(desk, "chart", cookies["chart.sekimori.localhost"]["__Host-sk"])
     stream = door.open().send(door.text("GET /events"))
     assert stream.head()[0] == 200
-    row, = rows_of(NURSE)
+    (row,) = rows_of(NURSE)
     assert row.endswith("看護師,910123,")
     desk.ctl("hr", "import", hr_file(tmp_path, row + "R8.1.31"))
     since = time.monotonic()
@@ -335,8 +448,12 @@ def test_a_role_taken_away_by_hr_is_gone_at_the_next_request_and_its_streams_clo
     assert at_the_door(nurse, "lab", "GET", "/open").status == 200
     desk.ctl("hr", "import", hr_file(tmp_path, row.replace(",,平成28年4月1日,,", ",R8.1.31,平成28年4月1日,R8.1.31,")))
     wait_until(lambda: at_the_door(nurse, "lab", "GET", "/open").status == 401, "the leaver's session has ended", 1)
-    wait_until(lambda: any(r["who"]["staff_no"] == NURSE and r["why"]["reason"] == "revoked" for r in desk.records("session.end")),
-               "its end is on record")
+    wait_until(
+        lambda: any(
+            r["who"]["staff_no"] == NURSE and r["why"]["reason"] == "revoked" for r in desk.records("session.end")
+        ),
+        "its end is on record",
+    )
     # Back in the file, the person may log in again; the old session stays dead.
     desk.ctl("hr", "import", hr_file(tmp_path, row))
     assert at_the_door(nurse, "lab", "GET", "/open").status == 401
@@ -345,8 +462,10 @@ def test_a_role_taken_away_by_hr_is_gone_at_the_next_request_and_its_streams_clo
 
 def test_a_mover_gains_and_loses_the_same_day(desk, people, seen, tmp_path):
     clerk = people[CLERK]
-    row, = rows_of(CLERK)
+    (row,) = rows_of(CLERK)
     assert at_the_door(clerk, "lab", "POST", "/open/a").status == 403
     desk.ctl("hr", "import", hr_file(tmp_path, row.replace("医事課", "総務課")))
-    wait_until(lambda: at_the_door(clerk, "lab", "POST", "/open/a").status == 200, "no longer a clerk of medical affairs", 1)
+    wait_until(
+        lambda: at_the_door(clerk, "lab", "POST", "/open/a").status == 200, "no longer a clerk of medical affairs", 1
+    )
     assert at_the_door(clerk, "chart", "GET", "/patients").status == 403

@@ -9,7 +9,7 @@ import pytest
 
 from browser import Person, browsing
 from conftest import CLERK, NURSE
-from hospital import DOMAIN, ROOT, Staff, wait_until
+from hospital import DOMAIN, ROOT
 from web import FETCH, NAVIGATION
 
 SOME = "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77"
@@ -21,8 +21,8 @@ ANYONE = {"GET /login", "GET /lock", "GET /enrol", "GET /.sekimori/jwks.json", "
           "GET /.sekimori/enter", "POST /login/name", "POST /login/passkey", "POST /login/password",
           "POST /login/totp", "POST /enrol/start", "POST /enrol/passkey", "POST /enrol/password",
           "POST /enrol/totp", "POST /enrol/finish", f"POST {API}session/token"}
-HOLDER = {"GET /", "GET /sessions", "GET /cli", "POST /lock", "POST /logout", "POST /unlock/passkey",
-          "POST /unlock/password", "POST /sessions/end", "POST /cli", "POST /.sekimori/lock"}
+HOLDER = {"GET /", "GET /sessions", "GET /cli", "POST /login/onward", "POST /lock", "POST /logout",
+          "POST /unlock/passkey", "POST /unlock/password", "POST /sessions/end", "POST /cli", "POST /.sekimori/lock"}
 REGISTRAR = {f"POST {API}hr/import", f"POST {API}enrolment"}
 AUDITOR = {f"GET {API}audit/tail", f"GET {API}audit/records/{{part}}", f"GET {API}audit/search"}
 SYSADMIN = {f"GET {API}session/all", f"POST {API}session/{{part}}/end", f"POST {API}policy/test"}
@@ -94,15 +94,15 @@ def test_atk_a37_the_api_is_for_those_whom_the_policy_names(ward, people):
                 assert got.status in (200, 404, 422), route
             else:
                 assert (got.status, got.json["reason"]) == (403, "no-role"), route
-                deny = ward.records("request.deny")[-1]
+                deny = ward.journaled("request.deny")[-1]
                 assert (deny["who"]["staff_no"], deny["what"]["app"]) == (CLERK, "sekimori"), route
 
 
 def test_atk_a37_there_is_nothing_beside_the_routes(ward, people):
     web = people["registrar"].web
-    for path in ("/admin", "/debug", "/metrics", "/healthz", "/status", "/actuator", "/.env", "/.git/config", "/api", "/server-status",
-                 "/.sekimori", "/.sekimori/", "/.sekimori/api", "/.sekimori/api/v1", "/.sekimori/api/v1/", "/.sekimori/api/v2/session",
-                 "/.sekimori/debug", "/.sekimori/state", "/login/", "/Login", "/%6cogin"):
+    for path in ("/admin", "/debug", "/metrics", "/healthz", "/status", "/actuator", "/.env", "/.git/config", "/api",
+                 "/server-status", "/.sekimori", "/.sekimori/", "/.sekimori/api", "/.sekimori/api/v1",
+                 "/.sekimori/api/v1/", "/.sekimori/api/v2/session", "/.sekimori/debug", "/.sekimori/state", "/login/", "/Login", "/%6cogin"):
         for host in ("auth", "recorder"):
             if host == "recorder" and not path.startswith("/.sekimori"):
                 continue
@@ -113,8 +113,8 @@ def test_atk_a37_there_is_nothing_beside_the_routes(ward, people):
             got = web.request(other, url, headers=FETCH, follow=False)
             twin = f"{other} {route.split(' ')[1]}" in ROUTES
             assert twin or got.status in (400, 404, 405, 501), (route, other)
-    for path in ("/", "/login", "/sessions", "/.sekimori/api/v1/session", "/.sekimori/jwks.json"):
-        assert web.fetch(ward.origin("recorder") + "/.sekimori" + path.removeprefix("/.sekimori")).status == 404, "on app hosts"
+    for path in ("login", "sessions", "lock/", "api/v1/session", "jwks.json"):
+        assert web.fetch(f"{ward.origin('recorder')}/.sekimori/{path}").status == 404, "on app hosts"
 
 
 # From somewhere else
@@ -122,8 +122,8 @@ def test_atk_a37_there_is_nothing_beside_the_routes(ward, people):
 
 def strangers(ward):
     """What a browser says of a request that another page has made."""
-    app = ward.origin("recorder")
-    for site, origin in (("same-site", app), ("same-site", f"https://chart.{DOMAIN}:{ward.https}"), ("cross-site", "https://evil.example"),
+    app, chart = ward.origin("recorder"), f"https://chart.{DOMAIN}:{ward.https}"
+    for site, origin in (("same-site", app), ("same-site", chart), ("cross-site", "https://evil.example"),
                          ("cross-site", "null"), ("same-site", None), ("cross-site", None), ("none", None)):
         yield {"Sec-Fetch-Site": site, **({"Origin": origin} if origin else {})}
     # A browser without fetch metadata says it by Origin alone.
@@ -134,22 +134,25 @@ def strangers(ward):
     yield {}
 
 
+MODES = [{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"},
+         {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}]
+
+
 def test_atk_a45_a46_no_other_origin_drives_a_route(ward, somebody):
     web = somebody.web
     page = web.open(ward.origin() + "/")
     token = page.form("/lock")["fields"]["t"]
     body = urllib.parse.urlencode({"t": token, "name": NURSE, "secret": "x", "credential": "{}"}).encode()
-    before = len(ward.records())
+    before = len(ward.journaled())
     for route in [route for route in ROUTES if route.startswith("POST") and not route.endswith("session/token")]:
         for stranger in strangers(ward):
-            if route == "POST /.sekimori/lock" and stranger.get("Origin") == ward.origin("recorder") and "Sec-Fetch-Site" not in stranger:
+            if route == "POST /.sekimori/lock" and stranger == {"Origin": ward.origin("recorder")}:
                 continue  # its own origin there
-            modes = [{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}, {"Sec-Fetch-Mode": "no-cors"}]
-            for mode in modes if "Sec-Fetch-Site" in stranger else [{}]:
+            for mode in MODES if "Sec-Fetch-Site" in stranger else [{}]:
                 got = ask(web, ward, route, {**FORM, **mode, **stranger}, body)
                 assert got.status == 403, (route, stranger, mode)
     assert web.open(ward.origin() + "/").status == 200, "still logged in and not locked"
-    new = {r["event"] for r in ward.records()[before:]} - {"request.permit", "request.deny", "handshake.enter"}
+    new = {r["event"] for r in ward.journaled()[before:]} - {"request.permit", "request.deny", "handshake.enter"}
     assert new == set(), "nothing else happened"
     # The same with the page's own words: the token in the form is good for its own session alone.
     assert web.submit(page, {"action": "/lock", "fields": {"t": "A" * 43}}, follow=False).status == 403
@@ -194,14 +197,30 @@ def test_req_c46_every_answer_of_ours_keeps_a_browser_to_our_rules(ward, somebod
         policy = got.header("content-security-policy")
         assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy, route
         assert "max-age=63072000" in got.header("strict-transport-security"), route
-        assert got.header("x-content-type-options") == "nosniff" and got.header("referrer-policy") == "no-referrer", route
+        assert got.header("x-content-type-options") == "nosniff", route
+        assert got.header("referrer-policy") == "no-referrer", route
         assert got.header("cache-control") == "no-store" or route.endswith(("jwks.json", "assets/{part}")), route
         assert got.header("server") is None and got.header("x-powered-by") is None
-    for script in re.findall(r'(?:src|href)="(/\.sekimori/assets/[^"]+)"', somebody.web.open(ward.origin() + "/login?i=x").text):
+    page = somebody.web.open(ward.origin() + "/")
+    for script in re.findall(r'(?:src|href)="(/\.sekimori/assets/[^"]+)"', page.text):
         asset = somebody.web.open(ward.origin() + script)
         assert asset.status == 200 and asset.header("cache-control").startswith("public")
         for forbidden in ("localStorage", "sessionStorage", "document.cookie", "innerHTML", "eval(", "http://"):
             assert forbidden not in asset.text or script.endswith(".svg"), (script, forbidden)
+
+
+def test_a_frame_that_needs_a_login_or_an_unlock_shows_one_button(ward, people, seen):
+    framed = {**NAVIGATION, "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Site": "same-origin"}
+    person, url = people["clerk"], ward.origin("recorder") + "/pages/part"
+    person.web = ward.web()
+    person.login(ward.origin("recorder") + "/")
+    person.press("/lock")
+    for web, status in ((ward.web(), 401), (person.web, 423)):
+        got = web.request("GET", url, headers=framed, follow=False)
+        assert got.status == status and got.text.count("<a ") == 1 and 'target="_blank"' in got.text
+        policy = got.header("content-security-policy")
+        assert f"frame-ancestors 'self' https://*.{DOMAIN}:{ward.https};" in policy + ";"
+        assert "<form" not in got.text and "pages/part" not in got.text
 
 
 # The pages as people see them
@@ -235,8 +254,10 @@ SEEN = """() => {
     const shown = (e) => box(e).width > 1 && getComputedStyle(e).visibility !== "hidden";
     const all = (which) => [...document.querySelectorAll(which)].filter(shown);
     return {
-        tall: document.documentElement.scrollHeight - innerHeight, wide: document.documentElement.scrollWidth - innerWidth,
-        low: all("button, a.button, input:not([type=hidden])").filter((e) => box(e).height < 48).map((e) => e.outerHTML),
+        tall: document.documentElement.scrollHeight - innerHeight,
+        wide: document.documentElement.scrollWidth - innerWidth,
+        low: all("button, a.button, input:not([type=hidden])").filter((e) => box(e).height < 48)
+            .map((e) => e.outerHTML),
         main: all(".main").map((e) => box(e).bottom - innerHeight),
         title: document.title, headings: all("h1").length, lang: document.documentElement.lang,
         missing: document.body.innerText.includes("\\u27e8"),
@@ -360,9 +381,10 @@ def test_atk_a46_a_script_on_an_app_page_drives_no_portal_route(ward, browser, s
     app, portal = ward.origin("recorder"), ward.origin()
     person.login(app + "/")
     person.page.wait_for_selector("h1")
-    before = len(ward.records())
-    posts = [address(ward, route)[1] for route in ROUTES if route.startswith("POST") and "recorder" not in address(ward, route)[1]]
-    gets = [address(ward, route)[1] for route in ROUTES if route.startswith("GET") and "recorder" not in address(ward, route)[1]]
+    before = len(ward.journaled())
+    there = [address(ward, route) for route in ROUTES]
+    posts, gets = ([url for method, url in there if method == wanted and url.startswith(portal)]
+                   for wanted in ("POST", "GET"))
     told = person.page.evaluate("""async ([posts, gets]) => {
         const told = [];
         for (const mode of ["cors", "no-cors"]) {
@@ -396,7 +418,7 @@ def test_atk_a46_a_script_on_an_app_page_drives_no_portal_route(ward, browser, s
     assert [title for title in frames if title] == []
     assert person.page.goto(portal + "/").status == 200 and "/login" not in person.page.url
     assert person.page.locator("form[action='/lock']").count() == 1, "neither locked nor logged out"
-    new = {r["event"] for r in ward.records()[before:]} - {"request.permit", "request.deny", "handshake.enter"}
+    new = {r["event"] for r in ward.journaled()[before:]} - {"request.permit", "request.deny", "handshake.enter"}
     assert new <= {"cli.login"}, "nothing but a code that was none"
     person.close()
 

@@ -169,12 +169,11 @@ async fn authority(visit: &Visit, route: &Route) -> Result<(), Refused> {
         Who::Program => program(visit),
         Who::Role(action) => {
             program(visit)?;
-            api::authorise(visit, action).await
+            api::authorise(visit, action, Ok(())).await
         }
         Who::FreshRole(action) => {
             program(visit)?;
-            api::authorise(visit, action).await?;
-            fresh(visit)
+            api::authorise(visit, action, fresh(visit)).await
         }
     }
 }

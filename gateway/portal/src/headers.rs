@@ -2,7 +2,7 @@
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -25,6 +25,8 @@ pub(crate) fn guard_page(headers: &mut HeaderMap) {
 pub(crate) fn guard_framed(headers: &mut HeaderMap, origins: &str) {
     let policy = PAGE.replace("frame-ancestors 'none'", &format!("frame-ancestors 'self' {origins}"));
     guard(headers, HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(PAGE)));
+    // It would win over the policy in browsers that know no `frame-ancestors`.
+    headers.remove(X_FRAME_OPTIONS);
 }
 
 /// Headers of JSON, redirects and empty answers.
@@ -41,6 +43,7 @@ pub(crate) fn guard_asset(headers: &mut HeaderMap) {
 
 fn guard(headers: &mut HeaderMap, policy: HeaderValue) {
     headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(YEARS));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

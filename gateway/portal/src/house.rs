@@ -193,9 +193,14 @@ impl House {
         self.person(NURSE, "髙橋 花子", "看護師", true).await;
         let admin = self.person(ADMIN, "関 守", "事務職", true).await.unwrap();
         self.person(NEWCOMER, HOSTILE, "看護師", false).await;
+        self.grant(admin).await;
+    }
+
+    /// Gives the administration's role.
+    pub(crate) async fn grant(&self, account: AccountId) {
         let mut tx = self.store.begin().await.unwrap();
         let grant = NewGrant {
-            account: admin,
+            account,
             role: "keeper".to_owned(),
             kind: GrantKind::Bootstrap,
             reason: "test".to_owned(),
@@ -204,7 +209,7 @@ impl House {
             valid_until: None,
         };
         grants::insert(&mut tx, &grant).await.unwrap();
-        tx.commit(made().changed(Changed::grants(admin))).await.unwrap().journaled().await.unwrap();
+        tx.commit(made().changed(Changed::grants(account))).await.unwrap().journaled().await.unwrap();
     }
 
     /// Adds a person, perhaps with an active account.

@@ -23,7 +23,7 @@ use crate::assets::Assets;
 use crate::explain::Explain;
 use crate::guard::Arrived;
 use crate::messages::{Messages, MessagesError};
-use crate::throttle::Throttle;
+use crate::throttle::{Counted, Throttle};
 use crate::visit::Visit;
 use crate::{refusal, routes};
 
@@ -70,6 +70,11 @@ struct Inner {
     attempts: Attempts,
     /// Interactions that an address may begin by being sent away from an app's host.
     begun: Throttle,
+    begun_by_holders: Throttle,
+    /// Handshake codes of an address that nobody was given.
+    missed: Throttle,
+    /// Records of those, of all addresses.
+    misses: Counted,
 }
 
 /// A request that the data plane refuses, as far as its page needs it.
@@ -99,6 +104,9 @@ impl Portal {
             assets: Assets::load(),
             attempts: Attempts::default(),
             begun: Throttle::per_minute(BEGUN_PER_MINUTE),
+            begun_by_holders: Throttle::per_minute(BEGUN_PER_MINUTE),
+            missed: Throttle::per_minute(MISSED_PER_MINUTE),
+            misses: Counted::per_second(MISSES_PER_SECOND),
         }));
         let [on_portal, on_app] = [true, false].map(|portal| routes::router(&desk, portal));
         Ok(Self { desk, on_portal, on_app })
@@ -137,6 +145,10 @@ impl fmt::Debug for Portal {
 /// A ward behind one address opens ten restored tabs each; more is a machine.
 const BEGUN_PER_MINUTE: NonZeroU32 = NonZeroU32::new(600).unwrap();
 
+/// A ward behind one address reloads a few used ones.
+const MISSED_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
+const MISSES_PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
 impl Desk {
     pub(crate) fn parts(&self) -> &Parts {
         &self.0.parts
@@ -155,9 +167,20 @@ impl Desk {
         self.0.attempts.take(address, snapshot.settings.login.attempts_per_minute)
     }
 
-    /// Takes one beginning of an interaction from the address's budget.
-    pub(crate) fn begin(&self, address: IpAddr) -> Result<(), Duration> {
-        self.0.begun.take(address)
+    /// Takes one beginning of an interaction from the address's budget: that of browsers with a session,
+    /// which no stranger can use up, or that of all others.
+    pub(crate) fn begin(&self, address: IpAddr, holder: bool) -> Result<(), Duration> {
+        if holder { self.0.begun_by_holders.take(address) } else { self.0.begun.take(address) }
+    }
+
+    /// Takes one unknown handshake code from the address's budget.
+    pub(crate) fn missed(&self, address: IpAddr) -> Result<(), Duration> {
+        self.0.missed.take(address)
+    }
+
+    /// May an unknown handshake code be recorded? If so, how many were left out since the last.
+    pub(crate) fn may_record_miss(&self) -> Option<u32> {
+        self.0.misses.pass()
     }
 }
 

@@ -85,12 +85,14 @@ async fn away(visit: &Visit, place: &str, page: &str, refusal: &Refusal) -> Resu
 }
 
 async fn begin(visit: &Visit, purpose: Purpose, target: Target, binder: Option<&Token>) -> Result<Token, Refused> {
-    visit.desk.begin(visit.edge.address).map_err(Refused::too_many)?;
+    visit.desk.begin(visit.edge.address, visit.held.is_some()).map_err(Refused::too_many)?;
     let begin = Begin {
         purpose,
         host: &visit.edge.host,
         target,
         app_binder: binder.map(|binder| binder.hash(TokenKind::Binder)),
+        address: visit.edge.address,
+        holder: visit.held.is_some(),
     };
     Ok(visit.parts().logins.begin(begin).await?)
 }
@@ -134,12 +136,17 @@ fn other(visit: &Visit, wants: Wants, refused: Refused) -> Response {
         }
         Refused::Origin => (StatusCode::FORBIDDEN, "origin"),
         Refused::Expired => (StatusCode::GONE, "login-expired"),
+        Refused::Elsewhere => (StatusCode::FORBIDDEN, "login-elsewhere"),
     };
     let words = Words::plain(&visit.t, name);
     match wants {
         Wants::Problem => problem(visit, status, name, words.title).answer(),
         Wants::Page | Wants::Frame => {
-            let (place, button) = if name == "login-expired" { ("/login", "act-login") } else { ("/", "act-launcher") };
+            let (place, button) = if matches!(name, "login-expired" | "login-elsewhere") {
+                ("/login", "act-login")
+            } else {
+                ("/", "act-launcher")
+            };
             let link = Link { href: visit.on_portal_host(place), words: visit.t.say(button) };
             pages::answer(status, &notice(visit, words, link))
         }
@@ -212,9 +219,40 @@ fn framed(visit: &Visit, refusal: &Refusal) -> Response {
         _ => (Words::of(t, refusal).what, None),
     };
     let page = Framed { frame: visit.frame(None), what, button: button.map(|key| t.say(key)) };
+    // What is refused before its path is known may be the handshake's, with a code in its address: no
+    // page that a script of the app could frame and read.
+    if before_its_path(refusal) {
+        return pages::answer(status(refusal), &page);
+    }
+    pages::framed_answer(status(refusal), &page, &inside(visit))
+}
+
+/// `/login` in a frame while somebody is logged in: a button that opens it in a tab, and no code.
+pub(crate) fn framed_login(visit: &Visit) -> Response {
+    let t = &visit.t;
+    let page = Framed { frame: visit.frame(None), what: t.say("onward-frame"), button: Some(t.say("act-continue")) };
+    pages::framed_answer(StatusCode::OK, &page, &inside(visit))
+}
+
+/// The site's own hosts, as a CSP source.
+fn inside(visit: &Visit) -> String {
     let settings = &visit.snapshot.settings;
-    let inside = settings.origin_of(&format!("*.{}", settings.site.domain));
-    pages::framed_answer(status(refusal), &page, &inside)
+    settings.origin_of(&format!("*.{}", settings.site.domain))
+}
+
+/// All but what comes after routing, so that a refusal nobody thought of here is not framed.
+const fn before_its_path(refusal: &Refusal) -> bool {
+    !matches!(
+        refusal,
+        Refusal::LoginRequired { .. }
+            | Refusal::Locked { .. }
+            | Refusal::Denied { .. }
+            | Refusal::NotFound
+            | Refusal::MethodNotAllowed(_)
+            | Refusal::Upstream
+            | Refusal::UpstreamTimeout
+            | Refusal::Loop
+    )
 }
 
 fn problem_of(visit: &Visit, refusal: &Refusal) -> Problem {

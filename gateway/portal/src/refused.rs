@@ -19,6 +19,8 @@ pub(crate) enum Refused {
     Origin,
     /// The interaction is over: expired, used, or of another browser.
     Expired,
+    /// The interaction was begun at another address (D-14).
+    Elsewhere,
     /// Nobody is logged in here.
     LoginFirst,
     /// The session is locked.
@@ -51,6 +53,7 @@ impl From<LoginError> for Refused {
     fn from(error: LoginError) -> Self {
         match error {
             LoginError::Gone | LoginError::OutOfOrder | LoginError::Refused => Self::Expired,
+            LoginError::Elsewhere => Self::Elsewhere,
             LoginError::Session(error) => error.into(),
             LoginError::Busy | LoginError::Store(_) | LoginError::Broken(_) => Self::Unavailable(error.to_string()),
         }
@@ -61,6 +64,7 @@ impl From<SessionError> for Refused {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Gone | SessionError::Account => Self::LoginFirst,
+            SessionError::UnknownCode => Self::Expired,
             SessionError::State => Self::UnlockFirst,
             SessionError::Assurance => Self::ConfirmFirst,
             SessionError::Busy | SessionError::Store(_) | SessionError::Token(_) => {

@@ -124,6 +124,7 @@ pub(crate) const ROUTES: &[Route] = routes! {
     Portal Post "/login/passkey"       Anyone, InteractionForm, Page, FORM, true => login::passkey;
     Portal Post "/login/password"      Anyone, InteractionForm, Page, FORM, true => login::password;
     Portal Post "/login/totp"          Anyone, InteractionForm, Page, FORM, true => login::totp;
+    Portal Post "/login/onward"        Active, InteractionForm, Page, FORM, false => login::onward;
     Portal Get  "/lock"                Anyone, Any, Page, 0, false => lock::show;
     Portal Post "/lock"                Holder, SessionForm, Page, FORM, false => lock::lock;
     Portal Post "/unlock/passkey"      Holder, InteractionForm, Page, FORM, true => lock::passkey;

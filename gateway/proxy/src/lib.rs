@@ -1,17 +1,23 @@
 //! The data plane: every request to a protected system passes here or nowhere.
 //!
-//! A request goes through nine stages, each a module that takes the type of the one before, so that
-//! leaving one out does not compile:
+//! Nine stages, each a module. Three bring a connection to the point where a request can be read:
 //!
 //! 1. `listen`: who connects, how many connections he may have
 //! 2. `tls`: the certificate by server name
 //! 3. `serve`: HTTP/1.1 with every limit; one [`Plane`] for the whole request
+//!
+//! From there on each takes a proof that only the one before can make, so that leaving one out does not
+//! compile:
+//!
 //! 4. `admit`: one host, no ambiguity, no forged header → `Admitted`
 //! 5. `route`: method and path to action; what is the portal's goes there → `Routed`
 //! 6. `resolve`: the person in an active session → `Resolved`
 //! 7. `decide`: what the policy says → `Permitted`, out of a [`policy::Permit`]
-//! 8. `record`: in the journal, or a slot that must be redeemed → `Recorded`
+//! 8. `record`: in the journal, or a slot that must be redeemed; what waited for a body is decided again →
+//!    `Recorded`
 //! 9. `forward`: upstream with the signed assertion, streamed both ways
+//!
+//! `forward` spends the permit. An open stream has a `Lease` instead, which keeps the question and asks again.
 //!
 //! The bytes forwarded are the bytes decided on: nothing of method, path and query is rewritten, and what
 //! two parsers could read differently is refused.

@@ -2,10 +2,14 @@
 //!
 //! What can't be read without doubt is `unknown`, never a guess.
 
+mod json;
+
 use std::borrow::Cow;
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+pub(crate) use json::in_json;
 
 /// The longest text that counts as a patient number.
 const LONGEST: usize = 64;
@@ -41,17 +45,48 @@ impl Found {
     }
 }
 
-/// The parameter `name` of a query or a form body; several different ones are `unknown`.
+/// The parameter `name` of a query or a form body. Several different ones are `unknown`, and so is one
+/// that stands beside what some server takes for the same, or in a text that some server divides otherwise.
 pub(crate) fn in_form(text: &[u8], name: &str) -> Found {
-    let mut values = text.split(|&b| b == b'&').filter_map(|pair| {
-        let equals = pair.iter().position(|&b| b == b'=').unwrap_or(pair.len());
-        let (key, value) = pair.split_at_checked(equals)?;
-        (unescape(key)? == name).then(|| unescape(value.get(1..).unwrap_or_default()))
-    });
-    match values.next() {
-        Some(Some(first)) if values.all(|other| other.as_ref() == Some(&first)) => Found::of(Some(&first)),
-        _ => Found::Unknown,
+    let mut value: Option<String> = None;
+    if text.contains(&b';') {
+        return Found::Unknown;
     }
+    for pair in text.split(|&b| b == b'&') {
+        let mut halves = pair.splitn(2, |&b| b == b'=');
+        let Some(key) = halves.next().and_then(unescape) else { return Found::Unknown };
+        if key != name {
+            if is_taken_for(&key, name) {
+                return Found::Unknown;
+            }
+            continue;
+        }
+        match (unescape(halves.next().unwrap_or_default()), &value) {
+            (Some(found), None) => value = Some(found),
+            (Some(found), Some(first)) if found == *first => {}
+            _ => return Found::Unknown,
+        }
+    }
+    Found::of(value.as_deref())
+}
+
+/// The same of a form body, whose field must not be in the query too: servers differ in which one wins.
+pub(crate) fn in_form_beside_query(body: &[u8], query: &str, name: &str) -> Found {
+    let named = |pair: &str| {
+        let key = pair.split('=').next().unwrap_or_default();
+        unescape(key.as_bytes()).is_none_or(|key| key == name || is_taken_for(&key, name))
+    };
+    if query.split(['&', ';']).any(named) { Found::Unknown } else { in_form(body, name) }
+}
+
+/// Would some server read the field `key` as `name`: without regard to case, with `.`, `[`, `]` and space as
+/// `_`, as a list or a part of it, or cut at a control?
+fn is_taken_for(key: &str, name: &str) -> bool {
+    let folded = |text: &str| text.to_ascii_lowercase().replace(['.', '[', ']', ' '], "_");
+    let name = folded(name);
+    let key = key.trim_start();
+    let key = key.split(char::is_control).next().unwrap_or_default();
+    folded(key) == name || key.split_once('[').is_some_and(|(list, _)| folded(list) == name)
 }
 
 fn unescape(text: &[u8]) -> Option<String> {
@@ -84,18 +119,6 @@ pub(crate) fn unescape_path(text: &str) -> Cow<'_, str> {
     unescape(text.replace('+', "%2B").as_bytes()).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The text or number at a JSON pointer (RFC 6901).
-pub(crate) fn in_json(body: &[u8], pointer: &str) -> Found {
-    let Ok(document) = serde_json::from_slice::<serde_json::Value>(body) else {
-        return Found::Unknown;
-    };
-    match document.pointer(pointer) {
-        Some(serde_json::Value::String(text)) => Found::of(Some(text)),
-        Some(serde_json::Value::Number(number)) => Found::of(Some(&number.to_string())),
-        _ => Found::Unknown,
-    }
-}
-
 /// The one value of a response header.
 pub(crate) fn in_header(headers: &HeaderMap, name: &str) -> Found {
     let mut values = headers.get_all(name).iter();
@@ -105,26 +128,30 @@ pub(crate) fn in_header(headers: &HeaderMap, name: &str) -> Found {
     }
 }
 
-/// A body whose bytes are what they say: no content coding.
-pub(crate) fn is_identity(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_ENCODING).is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// `application/x-www-form-urlencoded`
+/// `application/x-www-form-urlencoded`, as its bytes are: UTF-8 without a content coding.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|t| t.eq_ignore_ascii_case(b"application/x-www-form-urlencoded"))
+    media_type(headers).is_some_and(|t| t == "application/x-www-form-urlencoded")
 }
 
-/// `application/json` or anything ending in `+json`
+/// `application/json` or anything ending in `+json`, as its bytes are: UTF-8 without a content coding.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|t| {
-        let t = t.to_ascii_lowercase();
-        t == b"application/json" || t.ends_with(b"+json")
-    })
+    media_type(headers).is_some_and(|t| t == "application/json" || t.ends_with("+json"))
 }
 
-fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)?.split(|&b| b == b';').next().map(<[u8]>::trim_ascii)
+/// The one media type of a body that is UTF-8 without a content coding.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    if !headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return None;
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return None };
+    let text = only.to_str().ok()?.to_ascii_lowercase();
+    let mut parts = text.split(';').map(str::trim);
+    let essence = parts.next()?.to_owned();
+    let utf8 = parts
+        .filter_map(|parameter| parameter.split_once('='))
+        .all(|(name, value)| name.trim() != "charset" || matches!(value.trim().trim_matches('"'), "utf-8" | "utf8"));
+    (utf8 && !text.contains(',')).then_some(essence)
 }
 
 #[cfg(test)]
@@ -154,14 +181,63 @@ mod tests {
     }
 
     #[test]
-    fn a_json_pointer_finds_text_or_a_number() {
-        let body = br#"{"order":{"patient":"000123","n":42,"list":[1]}}"#;
-        assert_eq!(in_json(body, "/order/patient"), known("000123"));
-        assert_eq!(in_json(body, "/order/n"), known("42"));
-        assert_eq!(in_json(body, "/order/list/0"), known("1"));
-        for pointer in ["", "/order", "/order/list", "/nothing", "order/patient"] {
-            assert_eq!(in_json(body, pointer), Found::Unknown, "{pointer}");
+    fn atk_a52_a_field_beside_its_double_is_unknown() {
+        for doubtful in [
+            "pid=1&PID=2",
+            "pid=1&pid[]=2",
+            "pid[0]=2&pid=1",
+            "pid=1&+pid=2",
+            "pid=1&%20pid=2",
+            "pid=1&pid%00x=2",
+            "pid=1;pid=2",
+            "a=1;pid=2&pid=1",
+            "pid=1&%u0070id=2",
+        ] {
+            assert_eq!(in_form(doubtful.as_bytes(), "pid"), Found::Unknown, "{doubtful}");
         }
-        assert_eq!(in_json(b"{", "/order"), Found::Unknown);
+        for doubtful in ["patient_id=1&patient.id=2", "patient%20id=2&patient_id=1", "patient_id=1&patient[id=2"] {
+            assert_eq!(in_form(doubtful.as_bytes(), "patient_id"), Found::Unknown, "{doubtful}");
+        }
+        assert_eq!(in_form(b"patient_id=1&patient-id=2&patient_ids=3", "patient_id"), known("1"));
+        assert_eq!(in_form(b"pid=1%3B2&q=x", "pid"), known("1;2"));
+    }
+
+    #[test]
+    fn atk_a52_a_form_whose_field_the_query_names_too_is_unknown() {
+        assert_eq!(in_form_beside_query(b"pid=1", "", "pid"), known("1"));
+        assert_eq!(in_form_beside_query(b"pid=1", "x=1&p=2", "pid"), known("1"));
+        for query in ["pid=2", "pid=1", "x=1&p%69d=2", "x=1;pid=2", "PID=2", "pid[]=2", "%zz=1"] {
+            assert_eq!(in_form_beside_query(b"pid=1", query, "pid"), Found::Unknown, "{query}");
+        }
+    }
+
+    #[test]
+    fn atk_a52_only_one_plain_media_type_in_utf_8_is_looked_into() {
+        let types = |values: &[&str]| -> HeaderMap {
+            values.iter().map(|value| (CONTENT_TYPE, value.parse().unwrap())).collect()
+        };
+        for plain in ["application/json", "Application/JSON; charset=UTF-8", "application/fhir+json;charset=\"utf-8\""]
+        {
+            assert!(is_json(&types(&[plain])), "{plain}");
+        }
+        for odd in [
+            &["application/json; charset=shift_jis"][..],
+            &["application/json;charset=utf-8;charset=utf-7"],
+            &["application/json; CharSet = \"UTF-16\""],
+            &["application/json", "application/json"],
+            &["application/json", "text/plain"],
+            &["application/json;x=1, text/plain"],
+            &["text/plain"],
+            &[],
+        ] {
+            assert!(!is_json(&types(odd)), "{odd:?}");
+        }
+        assert!(is_form(&types(&["application/x-www-form-urlencoded; charset=utf-8"])));
+        assert!(!is_form(&types(&["application/x-www-form-urlencoded; charset=shift_jis"])));
+        let mut coded = types(&["application/json"]);
+        coded.append(CONTENT_ENCODING, "identity".parse().unwrap());
+        assert!(is_json(&coded));
+        coded.append(CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert!(!is_json(&coded));
     }
 }

@@ -106,23 +106,24 @@ pub(crate) fn reserved(path: &str) -> Reserved {
     }
     // Another server may cut a name where we don't: at a parameter, a control, a byte it can't read.
     let decoded = percent_decoded(first.trim_start_matches('/'));
-    let end = decoded.iter().position(|b| !matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'~' | b'-'));
-    let name = decoded.get(..end.unwrap_or(decoded.len())).unwrap_or_default();
-    let stop = name.iter().rposition(|&b| b != b'.').map_or(0, |last| last + 1);
-    let disguised = name.get(..stop).is_some_and(|name| name.eq_ignore_ascii_case(PREFIX[1..].as_bytes()));
-    if disguised { Reserved::Disguised } else { Reserved::Not }
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-');
+    let name = decoded.split(|b| !plain(b)).next().unwrap_or_default();
+    let undotted = name.iter().rposition(|&b| b != b'.').and_then(|last| name.get(..=last)).unwrap_or_default();
+    let ours = PREFIX.trim_start_matches('/').as_bytes();
+    if undotted.eq_ignore_ascii_case(ours) { Reserved::Disguised } else { Reserved::Not }
 }
 
 /// The bytes that a piece of a path means; an escape that is none stands for itself.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let digit = |b: Option<&u8>| b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&(mut first), after)) = rest.split_first() {
-        (first, rest) = match (first, digit(after.first()), digit(after.get(1))) {
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, left) = match (first, digit(after.first()), digit(after.get(1))) {
             (b'%', Some(high), Some(low)) => (high * 16 + low, after.get(2..).unwrap_or_default()),
             _ => (first, after),
         };
-        out.push(first);
+        out.push(byte);
+        rest = left;
     }
     out
 }
@@ -137,7 +138,8 @@ mod tests {
             assert_eq!(reserved(ours), Reserved::Ours, "{ours}");
         }
         let plain = ["/%2esekimori/enter", "/.SEKIMORI/", "/.sekimor%69", "/.sekimori;x/enter", "/.sekimori./"];
-        let cut = ["/.sekimori%3bx/enter", "/.sekimori%c2%ad/enter", "/.sekimori,/", "/.sekimori%2fenter", "/.Sekimori.%00"];
+        let cut =
+            ["/.sekimori%3bx/enter", "/.sekimori%c2%ad/enter", "/.sekimori,/", "/.sekimori%2fenter", "/.Sekimori.%00"];
         for disguised in plain.into_iter().chain(cut) {
             assert_eq!(reserved(disguised), Reserved::Disguised, "{disguised}");
         }

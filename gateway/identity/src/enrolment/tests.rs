@@ -1,5 +1,6 @@
 use model::{Aal, SessionState, StaffNo};
 use store::accounts::{self, AccountState};
+use store::grants::{self, GrantKind, NewGrant};
 use store::people;
 
 use super::*;
@@ -131,7 +132,10 @@ async fn an_enrolment_belongs_to_its_browser_and_ends() {
     let token = started(&world, &number, &browser).await;
     let stranger = Browser::new(PORTAL);
     assert!(matches!(world.enrolment.progress(stranger.entry(&token, None)).await, Err(EnrolmentError::Gone)));
-    assert!(matches!(world.logins.view(&token, &browser.binder, browser.edge.address).await, Err(crate::LoginError::Gone)), "no login");
+    assert!(
+        matches!(world.logins.view(&token, &browser.binder, browser.edge.address).await, Err(crate::LoginError::Gone)),
+        "no login"
+    );
     world.pass(1_200);
     assert!(matches!(world.enrolment.progress(browser.entry(&token, None)).await, Err(EnrolmentError::Gone)));
 }
@@ -254,4 +258,39 @@ async fn somebody_who_has_left_gets_no_code_and_a_waiting_code_is_dead() {
     let browser = Browser::new(PORTAL);
     let begun = world.enrolment.start(&browser.binder, &browser.edge, number.as_str(), &code).await;
     assert!(matches!(begun, Err(EnrolmentError::CodeRefused)));
+}
+
+#[tokio::test]
+async fn atk_a28_no_registrar_issues_a_code_for_an_active_account_with_granted_rights() {
+    let world = World::new().await;
+    let mut registrar = world.enrol("000900").await;
+    let auditor = world.enrol("000901").await;
+    let number = world.hire("000902").await;
+    world.code(&number).await;
+    let pending = accounts::by_staff_no(&world.store, &number).await.unwrap().unwrap().id;
+    let browser = Browser::new(PORTAL);
+    let live = world.log_in(&mut registrar, &browser, None).await.live;
+    let officer = Officer::Person(&live, &browser.edge);
+    world.enrolment.issue(officer, &auditor.number, FACE).await.unwrap();
+    let mut tx = world.store.begin().await.unwrap();
+    for account in [auditor.account, pending] {
+        let grant = NewGrant {
+            account,
+            role: "auditor".to_owned(),
+            kind: GrantKind::Bootstrap,
+            reason: "test".to_owned(),
+            paper: None,
+            valid_from: world.now(),
+            valid_until: None,
+        };
+        grants::insert(&mut tx, &grant).await.unwrap();
+    }
+    let record = audit::Record::new(audit::Event::GrantAdd, audit::Outcome::Ok);
+    let _ = tx.commit(store::Facts::recorded(record)).await.unwrap();
+    let issued = world.recorded("enrolment.issue", None).await;
+    let refused = world.enrolment.issue(officer, &auditor.number, FACE).await;
+    assert!(matches!(refused, Err(EnrolmentError::Privileged)), "{refused:?}");
+    assert_eq!(world.recorded("enrolment.issue", None).await, issued);
+    world.enrolment.issue(officer, &number, FACE).await.expect("nobody's yet: the first binding is the desk's");
+    world.enrolment.issue(Officer::Host("root"), &auditor.number, FACE).await.expect("the host may");
 }

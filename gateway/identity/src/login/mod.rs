@@ -284,12 +284,7 @@ impl Logins {
     ///
     /// # Errors
     /// [`LoginError::Gone`], [`LoginError::Elsewhere`], [`LoginError::Store`].
-    pub async fn view(
-        &self,
-        interaction: &Token,
-        binder: &Token,
-        address: IpAddr,
-    ) -> Result<Interaction, LoginError> {
+    pub async fn view(&self, interaction: &Token, binder: &Token, address: IpAddr) -> Result<Interaction, LoginError> {
         let hash = interaction.hash(TokenKind::Interaction);
         let row = interactions::by_hash(&self.0.store, &hash).await?.ok_or(LoginError::Gone)?;
         if row.portal_binder.is_none() {
@@ -308,12 +303,7 @@ impl Logins {
     ///
     /// # Errors
     /// [`LoginError::Gone`], [`LoginError::Elsewhere`], [`LoginError::Store`].
-    pub async fn take(
-        &self,
-        interaction: &Token,
-        binder: &Token,
-        address: IpAddr,
-    ) -> Result<Destination, LoginError> {
+    pub async fn take(&self, interaction: &Token, binder: &Token, address: IpAddr) -> Result<Destination, LoginError> {
         let open = self.open(interaction, binder, address).await?;
         let mut tx = self.0.store.begin().await?;
         interactions::take(&mut tx, &open.hash).await?.ok_or(LoginError::Gone)?;
@@ -337,7 +327,12 @@ impl Logins {
         let number = name.parse().or_else(|_| "-".parse()).map_err(|_| LoginError::Broken("staff number"))?;
         let holder = authenticators::holder_by_staff_no(&self.0.store, &number, today).await?;
         let account = holder.filter(|holder| may_work(holder, today)).map(|holder| holder.person.account);
-        let state = State { whom: Some(Whom { name, account }), tries: open.state.tries, from: open.state.from, ..State::default() };
+        let state = State {
+            whom: Some(Whom { name, account }),
+            tries: open.state.tries,
+            from: open.state.from,
+            ..State::default()
+        };
         self.ask(open, state).await
     }
 

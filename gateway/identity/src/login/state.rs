@@ -99,8 +99,7 @@ pub(super) fn began_here(row: &interactions::Interaction, address: IpAddr) -> Re
     if row.app_binder.is_none() {
         return Ok(());
     }
-    let Beginning { from } =
-        serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
+    let Beginning { from } = serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
     if from == Some(address.to_canonical()) { Ok(()) } else { Err(LoginError::Elsewhere) }
 }
 
@@ -110,11 +109,11 @@ impl TryFrom<Option<(TokenHash, interactions::Interaction)>> for Open {
     fn try_from(found: Option<(TokenHash, interactions::Interaction)>) -> Result<Self, LoginError> {
         let (hash, row) = found.ok_or(LoginError::Gone)?;
         let purpose = [Purpose::Login, Purpose::Confirm].into_iter().find(|purpose| purpose.kind() == row.kind);
-        let state: State =
-            serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
+        // An enrolment's interaction is no login.
+        let purpose = purpose.ok_or(LoginError::Gone)?;
+        let state: State = serde_json::from_slice(&row.state).map_err(|_| LoginError::Broken("interaction state"))?;
         Ok(Self {
-            // An enrolment's interaction is no login.
-            purpose: purpose.ok_or(LoginError::Gone)?,
+            purpose,
             hash,
             destination: Destination {
                 host: row.host,

@@ -12,6 +12,8 @@ use crate::testing::{
     APP, Browser, DOMAIN, Enrolled, Forgery, ORIGIN, PASSWORD, PORTAL, SoftKey, World, code_of, completed,
 };
 
+const AT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 1, 2, 3));
+
 async fn person() -> (World, Enrolled, Browser) {
     let world = World::new().await;
     let who = world.enrol("000123").await;
@@ -82,7 +84,10 @@ async fn atk_a27_the_same_factor_twice_is_one_factor() {
         let outcome = world.logins.password(entry, secret(PASSWORD)).await.unwrap();
         assert!(matches!(outcome, Outcome::More(_)));
     }
-    assert_eq!(world.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap().verified, [Method::Password]);
+    assert_eq!(
+        world.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap().verified,
+        [Method::Password]
+    );
 }
 
 #[tokio::test]
@@ -126,7 +131,14 @@ async fn an_interaction_belongs_to_one_browser_is_done_once_and_expires() {
 #[tokio::test]
 async fn an_app_host_without_a_binder_begins_nothing() {
     let world = World::new().await;
-    let begin = |host| Begin { purpose: Purpose::Login, host, target: Target::root(), app_binder: None, address: AT, holder: false };
+    let begin = |host| Begin {
+        purpose: Purpose::Login,
+        host,
+        target: Target::root(),
+        app_binder: None,
+        address: AT,
+        holder: false,
+    };
     assert!(matches!(world.logins.begin(begin(APP)).await, Err(LoginError::OutOfOrder)));
     assert!(world.logins.begin(begin(PORTAL)).await.is_ok());
 }
@@ -345,7 +357,14 @@ async fn atk_a24_two_hundred_parallel_wrong_tries_are_all_counted() {
             let logins = world.logins.clone();
             tokio::spawn(async move {
                 let browser = Browser::new(PORTAL);
-                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
+                let begin = Begin {
+                    purpose: Purpose::Login,
+                    host: PORTAL,
+                    target: Target::root(),
+                    app_binder: None,
+                    address: AT,
+                    holder: false,
+                };
                 let token = logins.begin(begin).await.unwrap();
                 logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
                 let entry = browser.entry(&token, None);
@@ -387,7 +406,14 @@ async fn req_c26_a_one_time_password_is_good_once_however_many_ask_at_once() {
             let (logins, code) = (world.logins.clone(), code.clone());
             tokio::spawn(async move {
                 let browser = Browser::new(PORTAL);
-                let begin = Begin { purpose: Purpose::Login, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
+                let begin = Begin {
+                    purpose: Purpose::Login,
+                    host: PORTAL,
+                    target: Target::root(),
+                    app_binder: None,
+                    address: AT,
+                    holder: false,
+                };
                 let token = logins.begin(begin).await.unwrap();
                 logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
                 let entry = browser.entry(&token, None);
@@ -509,7 +535,14 @@ async fn a_confirmation_proves_the_same_person_again_and_changes_the_token() {
     done.live.touch(world.now());
     world.pass(200);
     let begin = async || {
-        let begin = Begin { purpose: Purpose::Confirm, host: PORTAL, target: Target::root(), app_binder: None, address: AT, holder: false };
+        let begin = Begin {
+            purpose: Purpose::Confirm,
+            host: PORTAL,
+            target: Target::root(),
+            app_binder: None,
+            address: AT,
+            holder: false,
+        };
         let token = world.logins.begin(begin).await.unwrap();
         world.logins.view(&token, &browser.binder, browser.edge.address).await.unwrap();
         token
@@ -570,4 +603,95 @@ async fn options_name_the_relying_party_and_ask_for_verification() {
     assert!(ORIGIN.contains(DOMAIN));
     let unknown = SoftKey::new();
     assert_eq!(unknown.counter(), 0);
+}
+
+#[tokio::test]
+async fn atk_a15_what_an_apps_host_begins_goes_on_at_the_same_address_only() {
+    let (world, mut who, browser) = person().await;
+    let target = Target::root();
+    let app_binder = Some(browser.binder.hash(TokenKind::Binder));
+    let thief: IpAddr = "10.1.2.66".parse().unwrap();
+    let begin = Begin { purpose: Purpose::Login, host: APP, target, app_binder, address: thief, holder: false };
+    let token = world.logins.begin(begin).await.unwrap();
+    let elsewhere = |done: Result<(), LoginError>| matches!(done, Err(LoginError::Elsewhere));
+    assert!(elsewhere(world.logins.view(&token, &browser.binder, AT).await.map(drop)));
+    // Not even bound: whoever began it may still go on.
+    assert!(world.logins.view(&token, &browser.binder, thief).await.is_ok());
+    assert!(elsewhere(world.logins.take(&token, &browser.binder, AT).await.map(drop)));
+    assert!(elsewhere(world.logins.name(browser.entry(&token, None), "000123").await.map(drop)));
+    // The address lasts through the steps.
+    let own = world.interaction(&browser).await;
+    let next = world.logins.name(browser.entry(&own, None), "000123").await.unwrap();
+    let mut moved = Browser::new(PORTAL);
+    moved.binder = Token::parse(&browser.binder.text()).unwrap();
+    moved.edge.address = thief;
+    let answer = who.key.get(&next.passkey, &Forgery::default());
+    assert!(elsewhere(world.logins.passkey(moved.entry(&own, None), &answer).await.map(drop)));
+    let done = completed(world.logins.passkey(browser.entry(&own, None), &answer).await.unwrap());
+    assert_eq!(done.destination.address, Some(AT));
+    // What the portal begins leads nowhere else, and a laptop may change its network meanwhile.
+    let begin = Begin { host: PORTAL, app_binder: None, address: AT, ..portal_login() };
+    let token = world.logins.begin(begin).await.unwrap();
+    assert!(world.logins.view(&token, &browser.binder, thief).await.is_ok());
+}
+
+fn portal_login() -> Begin<'static> {
+    Begin {
+        purpose: Purpose::Login,
+        host: PORTAL,
+        target: Target::root(),
+        app_binder: None,
+        address: AT,
+        holder: false,
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_begins_without_end_drops_its_own_oldest_and_stops_nobody() {
+    let world = World::new().await;
+    let browser = Browser::new(PORTAL);
+    let bound = world.interaction(&browser).await;
+    let oldest = world.logins.begin(portal_login()).await.unwrap();
+    let other = world.logins.begin(Begin { address: "10.1.2.4".parse().unwrap(), ..portal_login() }).await.unwrap();
+    for _ in 0..300 {
+        world.logins.begin(portal_login()).await.unwrap();
+    }
+    assert_eq!(interactions::count(&world.store).await.unwrap(), 302);
+    let gone = world.logins.view(&oldest, &browser.binder, AT).await;
+    assert!(matches!(gone, Err(LoginError::Gone)));
+    for kept in [bound, other] {
+        assert!(world.logins.view(&kept, &browser.binder, AT).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_store_full_of_beginnings_takes_the_next_and_one_full_of_logins_still_unlocks() {
+    let world = World::new().await;
+    let row = interactions::Interaction {
+        kind: "login".to_owned(),
+        host: PORTAL.to_owned(),
+        target: "/".to_owned(),
+        app_binder: None,
+        portal_binder: None,
+        state: State::default().to_bytes().unwrap(),
+        expires_at: world.now().after(LIFE),
+    };
+    let nobody = Token::generate().unwrap().hash(TokenKind::Binder);
+    let mut tx = world.store.begin().await.unwrap();
+    for n in 0..u64::try_from(MOST_INTERACTIONS).unwrap() {
+        // All but one are other browsers' already.
+        let portal_binder = (n > 0).then_some(nobody);
+        let hash = TokenHash::of(TokenKind::Interaction, &n.to_be_bytes());
+        interactions::insert(&mut tx, &hash, &interactions::Interaction { portal_binder, ..row.clone() })
+            .await
+            .unwrap();
+    }
+    tx.commit_unrecorded(Unrecorded::Ceremony).await.unwrap();
+    let browser = Browser::new(PORTAL);
+    let token = world.logins.begin(portal_login()).await.unwrap();
+    assert!(world.logins.view(&token, &browser.binder, AT).await.is_ok());
+    assert_eq!(interactions::count(&world.store).await.unwrap(), MOST_INTERACTIONS);
+    assert!(matches!(world.logins.begin(portal_login()).await, Err(LoginError::Busy)));
+    let unlock = world.logins.begin(Begin { holder: true, ..portal_login() }).await.unwrap();
+    assert!(world.logins.view(&unlock, &browser.binder, AT).await.is_ok());
 }

@@ -100,7 +100,8 @@ async fn atk_a16_unlocking_kills_every_token_of_before_and_gives_a_new_one() {
     let done = world.log_in(&mut who, &browser, None).await;
     let app = at_app(&world, &done.live, &browser).await;
     let binder = browser.binder.hash(TokenKind::Binder);
-    let code = world.sessions.handshake_code(&done.live, APP, binder, &Target::root(), browser.edge.address).await.unwrap();
+    let code =
+        world.sessions.handshake_code(&done.live, APP, binder, &Target::root(), browser.edge.address).await.unwrap();
     let mut watch = done.live.watch();
     world.pass(300);
     let token = world.sessions.unlock(done.live.id(), Method::Password, &browser.edge).await.unwrap();
@@ -366,12 +367,15 @@ async fn a_handshake_code_is_good_once_for_its_host_and_browser_and_thirty_secon
     let stranger = Browser::new(PORTAL);
     let binder = browser.binder.hash(TokenKind::Binder);
     let target = Target::parse("/patients/1").unwrap();
-    let code = async || world.sessions.handshake_code(&done.live, APP, binder, &target, browser.edge.address).await.unwrap();
-    let enter = async |code: &Token, browser: &Browser, edge: &Edge| {
-        match world.sessions.enter(code, &browser.binder, edge).await {
-            Err(SessionError::UnknownCode) => None,
-            other => other.unwrap(),
-        }
+    let code =
+        async || world.sessions.handshake_code(&done.live, APP, binder, &target, browser.edge.address).await.unwrap();
+    let enter = async |code: &Token, browser: &Browser, edge: &Edge| match world
+        .sessions
+        .enter(code, &browser.binder, edge)
+        .await
+    {
+        Err(SessionError::UnknownCode) => None,
+        other => other.unwrap(),
     };
     let here = browser.at(APP);
     let good = code().await;

@@ -43,6 +43,12 @@ login-failed = That did not work. Check your staff number and what you entered, 
 login-expired-title = Out of time
 login-expired-what = This login took too long, or it went on in another window.
 login-expired-do = Please start again.
+login-elsewhere-title = Begun somewhere else
+login-elsewhere-what = This login was begun at another network address than yours. If somebody sent you a link, do not go on with it.
+login-elsewhere-do = Please start again from the app.
+onward-title = You are logged in
+onward-what = Press the button to open your page.
+onward-frame = To see this part, open it in a tab of its own. After that, reload the page around it.
 
 passkey-failed = The passkey could not be checked. Press the button to try again.
 passkey-unsupported = This browser cannot use passkeys. Please use another way.

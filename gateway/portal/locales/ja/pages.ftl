@@ -43,6 +43,12 @@ login-failed = ログインできませんでした。職員番号と入力内�
 login-expired-title = 時間切れです
 login-expired-what = ログインの途中で時間が過ぎたか、別の画面で続きが行われました。
 login-expired-do = はじめからやり直してください。
+login-elsewhere-title = 別の場所で始められたログインです
+login-elsewhere-what = このログインは、ここと別のネットワークアドレスで始められました。誰かから送られたリンクを開いた場合は、先へ進まないでください。
+login-elsewhere-do = アプリからはじめにやり直してください。
+onward-title = ログイン済みです
+onward-what = ボタンを押すと画面を開きます。
+onward-frame = この枠の内容を見るには、別のタブで開いてください。その後、元の画面を読み直してください。
 
 passkey-failed = パスキーを確認できませんでした。もう一度ボタンを押してください。
 passkey-unsupported = このブラウザではパスキーを使えません。ほかの方法をお使いください。

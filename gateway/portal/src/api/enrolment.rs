@@ -5,9 +5,10 @@ use identity::{EnrolmentError, Officer, Proofing};
 use model::StaffNo;
 use serde::{Deserialize, Serialize};
 
-use super::{body, caller, unfit};
+use super::{body, caller, problem, unfit};
 use crate::handlers::{Answer, Guest};
 use crate::problem::json;
+use crate::refused::Refused;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +42,10 @@ pub(crate) async fn issue(visit: Guest) -> Answer {
             | EnrolmentError::OwnProofing
             | EnrolmentError::NotProofed),
         ) => Err(unfit(&visit, "enrolment", &error.to_string())),
+        Err(error @ EnrolmentError::Privileged) => {
+            let problem = problem(&visit, StatusCode::FORBIDDEN, "privileged", "A registrar may not do this");
+            Err(Refused::Problem(Box::new(problem.detail(error.to_string()))))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -31,7 +31,9 @@ fn refused(visit: &Guest, error: ImportError) -> Refused {
         ImportError::Doubtful(doubts) => {
             ("hr-doubt", doubts.iter().map(|doubt| Value::String(doubt.to_string())).collect())
         }
-        ImportError::Store(_) | ImportError::NotJournaled | ImportError::Interrupted => return Refused::Unavailable(words),
+        ImportError::Store(_) | ImportError::NotJournaled | ImportError::Interrupted => {
+            return Refused::Unavailable(words);
+        }
     };
     let problem = problem(visit, StatusCode::UNPROCESSABLE_ENTITY, name, "Nothing was imported");
     Refused::Problem(Box::new(problem.detail(words).rows(rows)))

@@ -11,7 +11,7 @@ pub(crate) mod session;
 use std::sync::Arc;
 
 use ::audit::{Event, Outcome, Patient, Record, What, Why};
-use ::policy::{Decision, Denial, Query, Reason};
+use ::policy::{Decision, Denial, Query};
 use http::StatusCode;
 use identity::Live;
 use model::Aal;
@@ -30,8 +30,9 @@ pub(crate) fn caller(visit: &Visit) -> Result<&Arc<Live>, Refused> {
     }
 }
 
-/// May the caller do `action`? A no is recorded before it is said.
-pub(crate) async fn authorise(visit: &Visit, action: &'static str) -> Result<(), Refused> {
+/// May the caller do `action`, if need be with a proof that is `fresh`? Either answer is recorded before it
+/// takes effect; a yes is on disk by then, since what the API does wants a privileged role.
+pub(crate) async fn authorise(visit: &Visit, action: &'static str, fresh: Result<(), Refused>) -> Result<(), Refused> {
     let live = caller(visit)?;
     let snapshot = &visit.snapshot;
     let roles = visit.parts().roles.of(live.account(), snapshot, visit.now).await?;
@@ -49,12 +50,20 @@ pub(crate) async fn authorise(visit: &Visit, action: &'static str) -> Result<(),
         None => Decision::Deny(Denial::no_action()),
     };
     match decision {
-        Decision::Permit(_) => Ok(()),
+        Decision::Permit(permit) => {
+            fresh?;
+            let record = record(visit, Event::RequestPermit, Outcome::Ok)?
+                .roles(Arc::clone(&roles.names))
+                .what(What::request(PORTAL, Some(action), visit.method.as_str(), &visit.path, Patient::None))
+                .why(Why { rule: Some(permit.rule()), ..why(visit) });
+            visit.parts().journal.append_synced(&record).await?;
+            Ok(())
+        }
         Decision::Deny(denial) => {
             let record = record(visit, Event::RequestDeny, Outcome::Denied)?
                 .roles(Arc::clone(&roles.names))
                 .what(What::request(PORTAL, Some(action), visit.method.as_str(), &visit.path, Patient::None))
-                .why(why(visit, denial.reason, denial.rule.as_deref()))
+                .why(Why { rule: denial.rule.as_deref(), reason: Some(denial.reason.name()), ..why(visit) })
                 .detail("status", 403_u16);
             visit.parts().journal.append(&record)?;
             Err(Refused::Denied { reason: denial.reason.name(), missing: denial.missing })
@@ -62,14 +71,8 @@ pub(crate) async fn authorise(visit: &Visit, action: &'static str) -> Result<(),
     }
 }
 
-fn why<'a>(visit: &'a Visit, reason: Reason, rule: Option<&'a str>) -> Why<'a> {
-    Why {
-        rule,
-        reason: Some(reason.name()),
-        policy: Some(&visit.snapshot.policy_hash),
-        generation: Some(visit.snapshot.generation),
-        ..Why::default()
-    }
+fn why(visit: &Visit) -> Why<'_> {
+    Why { policy: Some(&visit.snapshot.policy_hash), generation: Some(visit.snapshot.generation), ..Why::default() }
 }
 
 /// A record of something that the caller does in this request.

@@ -217,6 +217,49 @@ async fn reading_the_journal_is_on_record_before_anything_is_shown() {
 }
 
 #[tokio::test]
+async fn whatever_a_role_permits_is_on_record_with_the_rule_before_it_is_answered() {
+    let house = House::open().await;
+    let token = bearer(&house, ADMIN).await;
+    for (method, path, body, action) in [
+        (Method::GET, "session/all", "", "session"),
+        (Method::GET, "audit/tail?limit=2", "", "audit"),
+        (Method::POST, "enrolment", "{}", "enrolment"),
+    ] {
+        let before = house.records("request.permit").len();
+        call(&house, Some(&token), method.clone(), path, body).await;
+        let records = house.records("request.permit");
+        assert_eq!(records.len(), before + 1, "{path}");
+        let record = &records.last().unwrap().record;
+        let what = &record["what"];
+        assert_eq!((what["app"].as_str(), what["action"].as_str()), (Some("sekimori"), Some(action)));
+        assert_eq!(what["method"], method.as_str());
+        let path = format!("{V1}{}", path.split('?').next().unwrap());
+        assert!(what.as_object().unwrap().values().any(|value| *value == path), "{what}");
+        assert_eq!((&record["who"]["staff_no"], &record["who"]["roles"]), (&json!(ADMIN), &json!(["keeper"])));
+        assert!(record["why"]["rule"].as_str().is_some_and(|rule| rule.starts_with("keeper permits")), "{record}");
+    }
+    assert_eq!(house.records("audit.read").len(), 1);
+    // What wants a fresh proof and has none was not permitted.
+    house.clock.advance(Duration::from_secs(5 * 60 + 1));
+    let before = house.records("request.permit").len();
+    assert_eq!(post(&house, &token, "enrolment", &json!({})).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(house.records("request.permit").len(), before);
+}
+
+#[tokio::test]
+async fn atk_a28_a_registrar_gets_no_code_for_another_who_holds_granted_rights() {
+    let house = House::open().await;
+    let token = bearer(&house, ADMIN).await;
+    house.person("000901", "別 管理", "事務職", true).await;
+    let account = house.account("000901").await;
+    house.grant(account).await;
+    let asked = json!({ "staff_no": "000901", "method": "face-to-face", "evidence": "staff card" });
+    let got = post(&house, &token, "enrolment", &asked).await;
+    assert_eq!((got.status, &got.json()["type"]), (StatusCode::FORBIDDEN, &json!("urn:sekimori:problem:privileged")));
+    assert!(got.body.contains("sekimorictl bootstrap"), "{}", got.body);
+}
+
+#[tokio::test]
 async fn a_session_ended_by_an_administrator_is_over() {
     let house = House::open().await;
     let mut nurse = house.logged_in(NURSE).await;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use audit::{Event, Outcome, Record, Who, Why};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
-use identity::{Completed, Destination, Live};
+use identity::{Completed, Destination, Live, SessionError};
 use model::Token;
 
 use super::{Answer, Guest};
@@ -23,7 +24,8 @@ async fn place(visit: &Visit, live: &Live, destination: &Destination) -> Result<
         let here = visit.snapshot.is_portal(host);
         return Ok(if here { destination.target.to_string() } else { "/".to_owned() });
     };
-    let code = visit.parts().sessions.handshake_code(live, host, binder, &destination.target).await?;
+    let address = destination.address.unwrap_or(visit.edge.address);
+    let code = visit.parts().sessions.handshake_code(live, host, binder, &destination.target, address).await?;
     let origin = visit.snapshot.settings.origin_of(host);
     let language = visit.t.language().tag();
     Ok(format!("{origin}/.sekimori/enter?code={}&lang={language}", code.text()))
@@ -32,6 +34,12 @@ async fn place(visit: &Visit, live: &Live, destination: &Destination) -> Result<
 /// For a navigation that reads: a redirect.
 pub(crate) async fn onward_redirect(visit: &Visit, live: &Arc<Live>, destination: &Destination) -> Answer {
     Ok(see_other(&place(visit, live, destination).await?))
+}
+
+/// For a form that asked for no more than to go on: a page that does.
+pub(crate) async fn onward_button(visit: &Visit, live: &Arc<Live>, destination: &Destination) -> Answer {
+    let there = place(visit, live, destination).await?;
+    Ok(if there.starts_with('/') { see_other(&there) } else { moving(visit, &there, "login-done-title") })
 }
 
 /// For a form that completed a login or unlock: the new cookie, and a page that goes on by itself. A
@@ -66,23 +74,60 @@ fn moving(visit: &Visit, there: &str, title: &str) -> Response {
     answer
 }
 
-/// `GET /.sekimori/enter?code=` on an app's host: the code becomes this host's cookie, once.
+/// `GET /.sekimori/enter?code=` on an app's host: the code becomes this host's cookie, once, in a page of
+/// its own. Whatever is refused goes to the same place without the code, so that no address that a
+/// script could read keeps it (D-14).
 pub(crate) async fn enter(visit: Guest) -> Answer {
-    if visit.edge.fetch.present && !visit.edge.fetch.navigate {
-        return Err(Refused::Origin);
+    let given = visit.query.field("code");
+    if given.is_empty() {
+        return Err(Refused::Expired);
     }
-    let entered = match Token::parse(visit.query.field("code")) {
-        Ok(code) => visit.parts().sessions.enter(&code, &visit.binder, &visit.edge).await?,
-        Err(_) => None,
-    };
-    match entered {
-        Some(entered) => {
+    let fetch = visit.edge.fetch;
+    if fetch.present && !(fetch.navigate && fetch.document) {
+        return Ok(see_other(ENTER));
+    }
+    let Ok(code) = Token::parse(given) else { return Ok(see_other(ENTER)) };
+    match visit.parts().sessions.enter(&code, &visit.binder, &visit.edge).await {
+        Ok(Some(entered)) => {
             let mut answer = see_other(entered.target.as_str());
             Set::Session(&entered.token).on(answer.headers_mut());
             Ok(answer)
         }
-        // A code that was used before, in a browser that it worked for: the way is open.
-        None if visit.active().is_some() => Ok(see_other("/")),
-        None => Err(Refused::Expired),
+        Ok(None) => Ok(astray(&visit)),
+        Err(SessionError::UnknownCode) => {
+            unknown(&visit)?;
+            Ok(astray(&visit))
+        }
+        Err(error) => {
+            tracing::error!(request = %visit.edge.request, %error, "a handshake code could not be redeemed");
+            Ok(see_other(ENTER))
+        }
     }
+}
+
+const ENTER: &str = "/.sekimori/enter";
+
+/// A code that was used before, in a browser that it worked for: the way is open.
+fn astray(visit: &Visit) -> Response {
+    see_other(if visit.active().is_some() { "/" } else { ENTER })
+}
+
+/// Strangers send codes that nobody was given: an address has a budget of them, and all together a few
+/// records a second that say how many were left out.
+fn unknown(visit: &Visit) -> Result<(), Refused> {
+    if visit.active().is_none() {
+        visit.desk.missed(visit.edge.address).map_err(Refused::too_many)?;
+    }
+    let Some(left_out) = visit.desk.may_record_miss() else { return Ok(()) };
+    let who = visit.held.as_ref().map_or_else(|| Who::system("handshake"), |held| held.live.who().clone());
+    let mut record = Record::new(Event::HandshakeRefuse, Outcome::Denied)
+        .who(who)
+        .from(&visit.edge)
+        .request(visit.edge.request)
+        .why(Why::reason("unknown-or-used"));
+    if left_out > 0 {
+        record = record.detail("left_out", left_out);
+    }
+    visit.parts().journal.append(&record)?;
+    Ok(())
 }

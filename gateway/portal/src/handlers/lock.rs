@@ -105,12 +105,14 @@ async fn renewed(visit: &Visit, token: &Token) -> Result<Token, Refused> {
     let Ok(destination) = visit.parts().logins.take(token, &visit.binder, visit.edge.address).await else {
         return begin_here(visit).await;
     };
-    visit.desk.begin(visit.edge.address).map_err(Refused::too_many)?;
+    visit.desk.begin(visit.edge.address, visit.held.is_some()).map_err(Refused::too_many)?;
     let begin = Begin {
         purpose: Purpose::Login,
         host: &destination.host,
         target: destination.target,
         app_binder: destination.app_binder,
+        address: visit.edge.address,
+        holder: visit.held.is_some(),
     };
     Ok(visit.parts().logins.begin(begin).await?)
 }

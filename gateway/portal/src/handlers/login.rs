@@ -3,11 +3,14 @@
 mod step;
 
 use axum::response::Response;
+use http::StatusCode;
 use identity::{Begin, Interaction, LoginError, Outcome, Purpose};
 use model::{Method, Secret, SessionState, Token};
 
-use super::handshake::{onward_page, onward_redirect};
+use super::handshake::{onward_button, onward_page, onward_redirect};
 use super::{Answer, Guest, typed_code};
+use crate::pages::{self, Onward};
+use crate::refusal::framed_login;
 use crate::refused::Refused;
 use crate::visit::{Visit, see_other, target};
 
@@ -30,14 +33,41 @@ pub(crate) async fn show(visit: Guest) -> Answer {
         Err(error) => return Err(error.into()),
     };
     match (state, interaction.purpose) {
-        (Some(SessionState::Active), Purpose::Login) => {
-            let destination = visit.parts().logins.take(&token, &visit.binder, visit.edge.address).await?;
-            onward_redirect(&visit, &visit.holder()?.live, &destination).await
-        }
+        (Some(SessionState::Active), Purpose::Login) => passing(&visit, &token).await,
         (Some(SessionState::Locked), _) => Ok(see_other(&format!("/lock?i={}", token.text()))),
         (_, Purpose::Confirm) if visit.held.is_none() => Ok(see_other("/login")),
         _ => shown(&visit, &token, interaction).await,
     }
+}
+
+/// Somebody is logged in already: on to the app with a fresh code, if this is a page of its own. A frame
+/// or a script could show the code to whoever runs it (D-14), and a browser that doesn't say is asked.
+async fn passing(visit: &Visit, token: &Token) -> Answer {
+    let fetch = visit.edge.fetch;
+    match (fetch.present, fetch.navigate && fetch.document) {
+        (true, true) => {
+            let destination = visit.parts().logins.take(token, &visit.binder, visit.edge.address).await?;
+            onward_redirect(visit, &visit.holder()?.live, &destination).await
+        }
+        (true, false) if fetch.framed => Ok(framed_login(visit)),
+        (true, false) => Err(Refused::Origin),
+        (false, _) => {
+            let i = token.text();
+            let frame = visit.frame(Some(("/login", &[("i", &i)])));
+            Ok(pages::answer(StatusCode::OK, &Onward { frame, form: visit.form_of(&i), interaction: i }))
+        }
+    }
+}
+
+/// `POST /login/onward`: the button of [`passing`].
+pub(crate) async fn onward(visit: Guest) -> Answer {
+    let token = visit.interaction()?;
+    // A confirmation is no way past its own proof.
+    if visit.parts().logins.view(&token, &visit.binder, visit.edge.address).await?.purpose != Purpose::Login {
+        return Ok(back(&token));
+    }
+    let destination = visit.parts().logins.take(&token, &visit.binder, visit.edge.address).await?;
+    onward_button(&visit, &visit.holder()?.live, &destination).await
 }
 
 /// The page of the next step; `by` in the address chooses another way.
@@ -128,8 +158,15 @@ async fn led(visit: &Visit, token: &Token, outcome: Result<Outcome, LoginError>)
 
 /// Begins a login that leads to the launcher.
 pub(crate) async fn begin_here(visit: &Visit) -> Result<Token, Refused> {
-    visit.desk.begin(visit.edge.address).map_err(Refused::too_many)?;
-    let begin = Begin { purpose: Purpose::Login, host: &visit.edge.host, target: target("/"), app_binder: None };
+    visit.desk.begin(visit.edge.address, visit.held.is_some()).map_err(Refused::too_many)?;
+    let begin = Begin {
+        purpose: Purpose::Login,
+        host: &visit.edge.host,
+        target: target("/"),
+        app_binder: None,
+        address: visit.edge.address,
+        holder: visit.held.is_some(),
+    };
     Ok(visit.parts().logins.begin(begin).await?)
 }
 

@@ -196,6 +196,12 @@ pub(crate) async fn got(answer: axum::response::Response) -> Got {
     }
     assert_eq!(got.header("x-content-type-options"), "nosniff");
     assert_eq!(got.header("referrer-policy"), "no-referrer");
+    // One page may be framed, by the site's own hosts, and it says so; it carries no code.
+    let policy = got.header("content-security-policy");
+    let alone = policy.contains("frame-ancestors 'none'");
+    assert!(alone || policy.contains("frame-ancestors 'self' https://*.sekimori.localhost:8443"), "{policy}");
+    assert_eq!(got.header("x-frame-options"), if alone { "DENY" } else { "" });
+    assert!(alone || !got.body.contains("code="), "{}", got.body);
     let cached = got.header("cache-control");
     assert!(cached == "no-store" || cached.starts_with("public"), "{cached}");
     assert!(!got.body.contains('⟨'), "a message is missing: {}", got.body);

@@ -112,6 +112,15 @@ pub(crate) struct SecretStep {
     pub(crate) logout: Option<String>,
 }
 
+/// Logged in already, in a browser that doesn't say how it came here: a button instead of a redirect.
+#[derive(Debug, Template)]
+#[template(path = "onward.html")]
+pub(crate) struct Onward {
+    pub(crate) frame: Frame,
+    pub(crate) interaction: String,
+    pub(crate) form: String,
+}
+
 /// Enrolment: number and desk code.
 #[derive(Debug, Template)]
 #[template(path = "enrol_start.html")]

@@ -108,6 +108,8 @@ async fn a_denied_page_says_what_was_asked_why_not_and_what_it_takes() {
         ("deny-rule", "禁じられています"),
         ("assurance", "より確かなログイン"),
         ("no-action", "この操作はありません"),
+        ("origin", "別のサイトの画面"),
+        ("service-worker", "動き続けるプログラム"),
         ("policy-error", "規則により"),
     ] {
         let refusal = Refusal::Denied {
@@ -194,4 +196,39 @@ async fn pages_of_ours_stand_in_nobodys_frame_and_run_nothing_of_anybody_elses()
     assert!(!policy.contains("unsafe"));
     let seconds = got.header("strict-transport-security").strip_prefix("max-age=").unwrap().split(';').next().unwrap();
     assert!(seconds.parse::<u64>().unwrap() >= 31_536_000);
+}
+
+/// The handshake's code stands in the address of what is refused before its path is known.
+#[tokio::test]
+async fn atk_a15_a_refusal_before_routing_stands_in_nobodys_frame() {
+    let house = House::open().await;
+    let before = |refusal: &Refusal| {
+        use Refusal::{Expectation, Malformed, Misdirected, TooLarge, TooMany, Unavailable, UriTooLong};
+        matches!(
+            refusal,
+            Malformed(_) | Misdirected | TooLarge | UriTooLong | Expectation | TooMany { .. } | Unavailable
+        )
+    };
+    let refusals: Vec<_> = all().into_iter().filter(before).collect();
+    assert_eq!(refusals.len(), 7);
+    for refusal in refusals {
+        let got = house.browser().refused(&house, CHART, refusal.clone(), Wants::Frame, &Method::GET, None).await;
+        assert!(got.header("content-security-policy").contains("frame-ancestors 'none'"), "{refusal:?}");
+        assert_eq!(got.header("x-frame-options"), "DENY", "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_holds_a_locked_session_unlocks_though_strangers_at_his_address_begin_without_end() {
+    let house = House::open().await;
+    let browser = house.logged_in(NURSE).await;
+    let token = model::Token::parse(browser.cookie(AUTH, crate::SESSION).unwrap()).unwrap();
+    let live = house.sessions.find(&token, TokenKind::PortalSession, AUTH).await.unwrap().unwrap();
+    let mut stranger = house.browser();
+    for _ in 0..900 {
+        stranger.refused(&house, CHART, all()[8].clone(), Wants::Page, &Method::GET, None).await;
+    }
+    let mut browser = browser;
+    let got = browser.refused(&house, CHART, all()[9].clone(), Wants::Page, &Method::GET, Some(&live)).await;
+    assert_eq!(got.status, StatusCode::SEE_OTHER);
 }

@@ -52,6 +52,7 @@ fn keys(name: &str) -> (&'static str, &'static str, &'static str) {
         "loop" => ("loop-title", "loop-what", "loop-do"),
         "unavailable" => ("unavailable-title", "unavailable-what", "unavailable-do"),
         "origin" => ("origin-title", "origin-what", "origin-do"),
+        "login-elsewhere" => ("login-elsewhere-title", "login-elsewhere-what", "login-elsewhere-do"),
         "login-expired" => ("login-expired-title", "login-expired-what", "login-expired-do"),
         _ => ("broken-title", "broken-what", "broken-do"),
     }

@@ -6,7 +6,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use identity::Live;
-use model::{Clock, SessionState};
+use model::{Clock, SessionState, Timestamp};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::lease::{Breach, TICK};
@@ -37,6 +37,10 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(live: Arc<Live>, clock: Clock, patience: Duration) -> Self {
         Self { live, clock, patience, moved: Instant::now(), tick: None }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn check(&self) -> Result<(), Cut> {

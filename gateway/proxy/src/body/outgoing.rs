@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use audit::Outcome;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use model::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Body, BoxError, Cut, Guard, Tee};
@@ -85,12 +87,44 @@ impl HttpBody for Outgoing {
     }
 }
 
-/// Who may cut an answer.
-pub(crate) enum Watch {
-    /// A finite one: the end of the session.
-    Finite(Guard),
-    /// A stream: its lease.
-    Stream(Pin<Box<dyn Future<Output = Breach> + Send>>),
+/// Completes when a lease is not renewed.
+type Renewals = Pin<Box<dyn Future<Output = Breach> + Send>>;
+
+/// How long an answer without a length may go on and still count as finite.
+const BELIEVED: Duration = Duration::from_secs(10);
+
+/// Who may cut an answer: the end of the session while it counts as finite, its lease when it is a stream.
+pub(crate) struct Watch {
+    finite: Option<Guard>,
+    stream: Option<Renewals>,
+    opened: Timestamp,
+}
+
+impl Watch {
+    /// An answer that has a length.
+    pub(crate) fn finite(guard: Guard) -> Self {
+        Self { opened: guard.now(), finite: Some(guard), stream: None }
+    }
+
+    /// One without, of a kind that ends: if it goes on for too long it becomes a stream, by the lease it was
+    /// given at its head, so that a lock since then counts.
+    pub(crate) fn open(guard: Guard, lease: Renewals) -> Self {
+        Self { stream: Some(lease), ..Self::finite(guard) }
+    }
+
+    /// A stream.
+    pub(crate) fn stream(lease: Renewals) -> Self {
+        Self { finite: None, stream: Some(lease), opened: Timestamp::from_seconds(0) }
+    }
+
+    fn lapsed(&mut self, cx: &mut Context<'_>) -> Poll<Breach> {
+        let Some(lease) = &mut self.stream else { return Poll::Pending };
+        if self.finite.as_ref().is_some_and(|guard| guard.now().since(self.opened) < BELIEVED) {
+            return Poll::Pending;
+        }
+        self.finite = None;
+        lease.as_mut().poll(cx)
+    }
 }
 
 /// An upstream's answer, streamed.
@@ -115,14 +149,12 @@ impl Download {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Watch::Stream(lease) = &mut self.watch
-            && let Poll::Ready(breach) = lease.as_mut().poll(cx)
-        {
+        if let Poll::Ready(breach) = self.watch.lapsed(cx) {
             return Poll::Ready(Some(Err(Cut::Lapsed(breach).into())));
         }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-                if let Watch::Finite(guard) = &mut self.watch {
+                if let Some(guard) = &mut self.watch.finite {
                     guard.waiting(cx)?;
                 }
                 return Poll::Pending;
@@ -131,7 +163,7 @@ impl Download {
                 self.finish();
                 return Poll::Ready(None);
             };
-            if let Watch::Finite(guard) = &mut self.watch {
+            if let Some(guard) = &mut self.watch.finite {
                 guard.moved()?;
             }
             let Ok(data) = frame.into_data() else { continue };

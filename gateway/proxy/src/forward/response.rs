@@ -1,4 +1,9 @@
 //! The answer as the client gets it.
+//!
+//! A lock lets finite answers come to their end and closes streams. What has a length is finite. What has
+//! none is told apart by its type: pages, scripts, JSON, PDF, images and fonts are chunked because nobody
+//! counted them, and count as finite for the first ten seconds; if one still goes on then, it is a stream.
+//! Everything else without a length is a stream from its head on, and so is every event stream.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -73,16 +78,13 @@ pub(super) fn release(
         _ => Found::NotAsked,
     };
     let tee = match rule {
-        Some(PatientRule::ResponseJson(pointer)) => {
-            let readable = patient::is_json(&head.headers) && patient::is_identity(&head.headers);
-            Some(Tee::new(pointer.clone(), readable))
-        }
+        Some(PatientRule::ResponseJson(pointer)) => Some(Tee::new(pointer.clone(), patient::is_json(&head.headers))),
         _ => None,
     };
     let bodyless = is_bodyless(&subject.method, status) || body.is_end_stream();
-    let stream = !bodyless && is_stream(&head.headers, &body);
+    let extent = Extent::of(&head.headers, body.size_hint().exact());
     clean(&mut head.headers, subject, services, &release.foreign);
-    let ends_later = !bodyless && (stream || tee.is_some());
+    let ends_later = !bodyless && (extent != Extent::Finite || tee.is_some());
     let mut closer = match release.ledger {
         Ledger::Read(reserved) if ends_later => Some(Closer::new(reserved.begin()?, None)),
         Ledger::Read(reserved) => {
@@ -101,12 +103,12 @@ pub(super) fn release(
         }
         return Ok(Response::from_parts(head, Outgoing::empty()));
     }
-    let watch = if stream {
-        let lease = Lease::of(subject, services);
-        Watch::Stream(Box::pin(lease.breached()))
-    } else {
-        let patience = subject.app.upstream.stall;
-        Watch::Finite(Guard::new(Arc::clone(&subject.live), services.clock.clone(), patience))
+    let lease = || Box::pin(Lease::of(subject, services).breached());
+    let guard = || Guard::new(Arc::clone(&subject.live), services.clock.clone(), subject.app.upstream.stall);
+    let watch = match extent {
+        Extent::Finite => Watch::finite(guard()),
+        Extent::Open => Watch::open(guard(), lease()),
+        Extent::Stream => Watch::stream(lease()),
     };
     let download = Download::new(body, watch, release.place, closer, tee);
     Ok(Response::from_parts(head, Outgoing::download(download)))
@@ -117,12 +119,34 @@ fn is_bodyless(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
-/// Whose end isn't known in advance counts as a stream, and so does an event stream.
-fn is_stream(headers: &HeaderMap, body: &Incoming) -> bool {
-    let events = headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
-    });
-    events || body.size_hint().exact().is_none()
+/// How much is known of an answer's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// It has a length.
+    Finite,
+    /// It has none, but is of a kind that comes to an end.
+    Open,
+    /// Nobody can say whether it ends.
+    Stream,
+}
+
+impl Extent {
+    fn of(headers: &HeaderMap, length: Option<u64>) -> Self {
+        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let ends = match kind.split_once('/') {
+            Some(("text", "event-stream")) => return Self::Stream,
+            Some(("text", part)) => matches!(part, "html" | "css" | "javascript"),
+            Some(("application", part)) => matches!(part, "javascript" | "json" | "pdf"),
+            Some(("image" | "font", _)) => true,
+            _ => false,
+        };
+        match length {
+            Some(_) => Self::Finite,
+            None if ends => Self::Open,
+            None => Self::Stream,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,5 +164,27 @@ mod tests {
         assert!(!is_framed_plainly(&map(&[(TRANSFER_ENCODING, "chunked"), (CONTENT_LENGTH, "5")])));
         assert!(!is_framed_plainly(&map(&[(TRANSFER_ENCODING, "gzip, chunked")])));
         assert!(!is_framed_plainly(&map(&[(TRANSFER_ENCODING, "chunked"), (TRANSFER_ENCODING, "chunked")])));
+    }
+    #[test]
+    fn atk_a21_only_what_has_a_length_or_a_kind_that_ends_is_no_stream() {
+        let of =
+            |kind: &str, length| Extent::of(&HeaderMap::from_iter([(CONTENT_TYPE, kind.parse().unwrap())]), length);
+        for page in ["text/html", "Text/HTML; charset=utf-8", "text/css", "application/pdf", "image/png", "font/woff2"]
+        {
+            assert_eq!(of(page, None), Extent::Open, "{page}");
+            assert_eq!(of(page, Some(8)), Extent::Finite, "{page}");
+        }
+        for stream in [
+            "text/plain",
+            "application/octet-stream",
+            "multipart/x-mixed-replace; boundary=x",
+            "application/x-ndjson",
+            "",
+        ] {
+            assert_eq!(of(stream, None), Extent::Stream, "{stream}");
+            assert_eq!(of(stream, Some(8)), Extent::Finite, "{stream}");
+        }
+        assert_eq!(of("text/event-stream;charset=utf-8", Some(8)), Extent::Stream);
+        assert_eq!(Extent::of(&HeaderMap::new(), None), Extent::Stream);
     }
 }

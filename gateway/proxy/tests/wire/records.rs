@@ -1,9 +1,14 @@
 //! Nothing happens unrecorded (A50; design.md §9).
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use identity::By;
+use model::LockReason;
+
+use crate::browser::Browser;
 use crate::upstream::{Reply, ok, ok_with};
-use crate::world::{CHART, World};
+use crate::world::{CHART, Staff, World};
 
 /// What the journal held when the upstream got the request.
 fn watch(world: &World, mark: &'static str) -> Arc<Mutex<Vec<bool>>> {
@@ -192,4 +197,92 @@ async fn an_upstream_that_breaks_off_leaves_an_aborted_record() {
     assert_eq!(browser.rest().await, b"half");
     let closed = world.await_records("request.close", 1).await;
     assert!(closed[0].contains("\"outcome\":\"aborted\""), "{}", closed[0]);
+}
+
+/// A form of which all but the last byte is on its way, and which the gateway has begun to hold.
+async fn trickle(world: &World, nurse: &Staff) -> Browser {
+    let mut browser = world.connect().await;
+    let head = format!("POST /orders HTTP/1.1\r\nHost: {CHART}\r\n{}", nurse.cookie);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n";
+    browser.send(format!("{head}{form}")).await;
+    assert_eq!(browser.exactly(25).await, b"HTTP/1.1 100 Continue\r\n\r\n");
+    browser.send("pid=00088").await;
+    browser
+}
+
+#[tokio::test]
+async fn atk_a52_a_body_that_trickles_in_beyond_a_lock_reaches_nobody() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = trickle(&world, &nurse).await;
+    assert!(world.sessions.lock(nurse.live.id(), LockReason::User, By::Gateway).await.unwrap());
+    browser.send("8").await;
+    assert_eq!(browser.answer().await.unwrap().status, 423);
+
+    // By the clock alone, and with nothing more sent.
+    let other = world.login("000102", &["nurse"]).await;
+    let mut browser = trickle(&world, &other).await;
+    world.clock.advance(Duration::from_secs(301));
+    assert_eq!(browser.answer().await.unwrap().status, 423);
+    assert!(world.upstream.seen().is_empty());
+    assert!(world.records_of("request.open").is_empty());
+    let denied = world.await_records("request.deny", 2).await;
+    assert!(denied.iter().all(|record| record.contains("\"locked\"")), "{denied:?}");
+}
+
+#[tokio::test]
+async fn atk_a52_what_was_permitted_before_a_held_body_is_asked_again_after_it() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = trickle(&world, &nurse).await;
+    world.end_grants(nurse.account).await;
+    // Role changes are heard on the feed: another request of hers says when.
+    for _ in 0..500 {
+        if world.ask("GET /page", &nurse.cookie).await.status == 403 {
+            break;
+        }
+    }
+    let seen = world.upstream.seen().len();
+    browser.send("8").await;
+    assert_eq!(browser.answer().await.unwrap().status, 403);
+    assert_eq!(world.upstream.seen().len(), seen);
+    assert!(world.records_of("request.open").is_empty());
+}
+
+#[tokio::test]
+async fn req_h23_a_held_body_has_thirty_seconds_in_all() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = trickle(&world, &nurse).await;
+    world.clock.advance(Duration::from_secs(29));
+    browser.send("8").await;
+    assert_eq!(browser.answer().await.unwrap().status, 200);
+    let mut browser = trickle(&world, &nurse).await;
+    world.clock.advance(Duration::from_secs(30));
+    let answer = browser.answer().await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (408, vec!["close"]));
+    assert_eq!(world.upstream.seen().len(), 1);
+    assert!(world.await_records("request.deny", 1).await[0].contains("\"body-slow\""));
+}
+
+#[tokio::test]
+async fn atk_a52_a_patient_that_two_servers_read_differently_is_unknown() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let json = "Content-Type: application/json\r\n";
+    for (target, kind, body) in [
+        ("/orders?pid=2", form, "pid=1"),
+        ("/orders", form, "pid=1&pid[]=2"),
+        ("/orders", &*format!("{form}{json}"), "pid=1"),
+        ("/notes", json, "{\"patient\":\"1\",\"patient\":\"2\"}"),
+        ("/notes", "Content-Type: application/json; charset=shift_jis\r\n", "{\"patient\":\"1\"}"),
+    ] {
+        let before = world.records_of("request.open").len();
+        let head = format!("{kind}{}Content-Length: {}\r\n", nurse.cookie, body.len());
+        let request = format!("POST {target} HTTP/1.1\r\nHost: {CHART}\r\n{head}\r\n{body}");
+        assert_eq!(world.connect().await.ask(request).await.status, 200);
+        let open = &world.records_of("request.open")[before];
+        assert!(open.contains("\"patient\":\"unknown\""), "{target} {body}: {open}");
+    }
 }

@@ -1,4 +1,5 @@
-//! Streams end with the right to them; finite answers only with the session (A21, H-27).
+//! Streams end with the right to them; finite answers only with the session (A21, H-27). A page without a
+//! length is finite for ten seconds.
 
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ async fn open(world: &World, nurse: &Staff, path: &str) -> Browser {
 
 const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 const FINITE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 8\r\n\r\n";
+
+const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 async fn closed_within_a_second(browser: &mut Browser, since: Instant) {
     browser.rest().await;
@@ -138,6 +141,48 @@ async fn a_finite_answer_goes_on_after_a_lock_and_is_cut_at_the_end() {
     assert_eq!(browser.exactly(4).await, b"half");
     let since = Instant::now();
     world.sessions.end(other.live.id(), EndReason::Killed, By::Gateway).await.unwrap();
+    closed_within_a_second(&mut browser, since).await;
+}
+
+#[tokio::test]
+async fn a_page_without_a_length_comes_to_its_end_after_a_lock() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let (feed, answer) = fed(PAGE);
+    world.upstream.answers(answer);
+    let mut browser = open(&world, &nurse, "/page").await;
+    feed.send(b"4\r\nhalf\r\n".to_vec()).unwrap();
+    assert_eq!(browser.exactly(9).await, b"4\r\nhalf\r\n");
+    world.sessions.lock(nurse.live.id(), LockReason::User, By::Gateway).await.unwrap();
+    world.clock.advance(Duration::from_secs(9));
+    // Longer than a lease takes to be asked again.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    feed.send(b"4\r\nrest\r\n0\r\n\r\n".to_vec()).unwrap();
+    assert_eq!(browser.exactly(14).await, b"4\r\nrest\r\n0\r\n\r\n");
+    let closed = world.await_records("request.close", 1).await;
+    assert!(closed[0].contains("\"outcome\":\"ok\"") && closed[0].contains("\"bytes_out\":8"), "{}", closed[0]);
+}
+
+#[tokio::test]
+async fn atk_a21_a_page_that_goes_on_for_ten_seconds_is_a_stream() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let (_feed, answer) = fed(PAGE);
+    world.upstream.answers(answer);
+    let mut browser = open(&world, &nurse, "/page").await;
+    world.sessions.lock(nurse.live.id(), LockReason::User, By::Gateway).await.unwrap();
+    world.clock.advance(Duration::from_secs(10));
+    closed_within_a_second(&mut browser, Instant::now()).await;
+
+    let other = world.login("000102", &["nurse"]).await;
+    let (feed, answer) = fed(PAGE);
+    world.upstream.answers(answer);
+    let mut browser = open(&world, &other, "/page").await;
+    world.clock.advance(Duration::from_secs(10));
+    feed.send(b"4\r\nhalf\r\n".to_vec()).unwrap();
+    assert_eq!(browser.exactly(9).await, b"4\r\nhalf\r\n");
+    let since = Instant::now();
+    world.sessions.lock(other.live.id(), LockReason::User, By::Gateway).await.unwrap();
     closed_within_a_second(&mut browser, since).await;
 }
 

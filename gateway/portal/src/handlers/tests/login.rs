@@ -13,7 +13,7 @@ async fn a_login_comes_back_to_the_app_where_it_began() {
     assert_eq!((entered.status, entered.place()), (StatusCode::SEE_OTHER, "/patients/0042?tab=orders"));
     assert_ne!(browser.cookie(CHART, SESSION), browser.cookie(AUTH, SESSION), "each host has its own token");
     let again = enter(&mut house.browser(), moves_to(&got)).await;
-    assert_eq!(again.status, StatusCode::GONE, "a code works once, and in its browser");
+    assert_eq!(again.place(), "/.sekimori/enter", "a code works once, and in its browser");
 }
 
 #[tokio::test]
@@ -38,7 +38,9 @@ async fn atk_a33_a_code_is_worthless_in_another_browser_and_on_another_host() {
     let path = stolen.split(":8443").nth(1).unwrap();
     let elsewhere =
         browser.send("lab.sekimori.localhost", Method::GET, path, navigation_from_elsewhere(), &[], "").await;
-    assert_eq!(elsewhere.status, StatusCode::GONE);
+    assert_eq!(elsewhere.place(), "/.sekimori/enter", "the code stays in no address");
+    let page = browser.get("lab.sekimori.localhost", "/.sekimori/enter").await;
+    assert_eq!(page.status, StatusCode::GONE);
     assert!(browser.cookie("lab.sekimori.localhost", SESSION).is_none());
 }
 
@@ -253,4 +255,126 @@ async fn the_binder_is_set_once_and_names_a_browser_only() {
     let got = browser.get(AUTH, "/login").await;
     assert!(got.headers.get("set-cookie").is_none());
     assert_eq!(browser.cookie(AUTH, BINDER), Some(binder.as_str()));
+}
+
+/// A script of an app frames the login of its victim, or fetches it, and would read the code from wherever
+/// the redirect gets stuck.
+#[tokio::test]
+async fn atk_a15_a_frame_or_a_script_gets_no_code() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/a?b=c").await;
+    let within = FetchMetadata { document: false, framed: true, user: false, ..navigation_from_elsewhere() };
+    let got = browser.send(AUTH, Method::GET, &place, within, &[], "").await;
+    assert_eq!((got.status, got.place(), got.header("refresh")), (StatusCode::OK, "", ""));
+    assert!(got.body.contains("href=\"\" target=\"_blank\"") && !got.body.contains("code="), "{}", got.body);
+    let i = place.split("i=").nth(1).unwrap();
+    assert!(!got.body.contains(i), "nor the interaction: {}", got.body);
+    for fetch in [
+        FetchMetadata { present: true, ..FetchMetadata::default() },
+        FetchMetadata { document: false, ..navigation_from_elsewhere() },
+    ] {
+        let got = browser.send(AUTH, Method::GET, &place, fetch, &[], "").await;
+        assert_eq!((got.status, got.place()), (StatusCode::FORBIDDEN, ""));
+        assert!(!got.body.contains("code="), "{}", got.body);
+    }
+    // Nothing of that has used it up: the button's tab is a page of its own.
+    let got = browser.send(AUTH, Method::GET, &place, navigation_from_elsewhere(), &[], "").await;
+    assert_eq!(enter(&mut browser, got.place()).await.place(), "/a?b=c");
+}
+
+#[tokio::test]
+async fn a_browser_without_fetch_metadata_goes_on_by_a_button_of_ours() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/a?b=c").await;
+    let page = browser.send(AUTH, Method::GET, &place, FetchMetadata::default(), &[], "").await;
+    assert_eq!((page.status, page.place(), page.header("refresh")), (StatusCode::OK, "", ""));
+    assert!(!page.body.contains("code="), "{}", page.body);
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    let form = page.form("/login/onward");
+    let path = place.replace("/login?", "/login/onward?");
+    let body = format!("t={form}");
+    let kind = (http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let origin = |origin| [kind.clone(), (http::header::ORIGIN, origin)];
+    let none = FetchMetadata::default();
+    let chart = origin("https://chart.sekimori.localhost:8443");
+    let got = browser.send(AUTH, Method::POST, &path, none, &chart, &body).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    let own = origin("https://auth.sekimori.localhost:8443");
+    let got = browser.send(AUTH, Method::POST, &path, none, &own, "t=AAAA").await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    let got = browser.send(AUTH, Method::POST, &path, none, &own, &body).await;
+    assert_eq!(enter(&mut browser, moves_to(&got)).await.place(), "/a?b=c");
+}
+
+#[tokio::test]
+async fn atk_a15_a_login_begun_at_another_address_is_not_gone_on_with() {
+    let house = House::open().await;
+    let mut thief = house.browser();
+    thief.address = "10.1.0.66".to_owned();
+    let place = sent_to_login(&house, &mut thief, "/").await;
+    let mut browser = house.logged_in(NURSE).await;
+    for language in ["ja", "en"] {
+        browser.language = language;
+        let got = browser.get(AUTH, &place).await;
+        assert_eq!((got.status, got.place()), (StatusCode::FORBIDDEN, ""), "{}", got.body);
+        let words = if language == "ja" { "はじめにやり直して" } else { "Please start again" };
+        assert!(got.body.contains(words) && got.body.contains("href=\"/login\""), "{}", got.body);
+    }
+    // And a code goes no further than the address that began it.
+    let place = sent_to_login(&house, &mut browser, "/").await;
+    let got = browser.get(AUTH, &place).await;
+    browser.address = "10.1.0.66".to_owned();
+    assert_eq!(enter(&mut browser, got.place()).await.place(), "/.sekimori/enter");
+    assert!(browser.cookie(CHART, SESSION).is_none());
+}
+
+#[tokio::test]
+async fn unknown_codes_are_bounded_by_address_and_by_record_and_ten_restored_tabs_get_in() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let mut places = Vec::new();
+    for n in 0..10 {
+        let place = sent_to_login(&house, &mut browser, &format!("/tab/{n}")).await;
+        places.push(browser.get(AUTH, &place).await.place().to_owned());
+    }
+    let before = house.records("handshake.refuse").len();
+    let mut stranger = house.browser();
+    let mut limited = 0;
+    for _ in 0..90 {
+        let code = model::Token::generate().unwrap().text();
+        let got = stranger.get(CHART, &format!("/.sekimori/enter?code={code}")).await;
+        match got.status {
+            StatusCode::SEE_OTHER => assert_eq!(got.place(), "/.sekimori/enter"),
+            StatusCode::TOO_MANY_REQUESTS => limited += 1,
+            other => panic!("{other}"),
+        }
+        assert!(got.header("content-security-policy").contains("frame-ancestors 'none'"));
+    }
+    assert!((25..=30).contains(&limited), "{limited}");
+    let records = house.records("handshake.refuse").len() - before;
+    assert!((20..=60).contains(&records), "{records}");
+    // At the same address, after all that.
+    for (n, place) in places.iter().enumerate() {
+        assert_eq!(enter(&mut browser, place).await.place(), format!("/tab/{n}"));
+    }
+    // One of them is loaded again.
+    assert_eq!(enter(&mut browser, &places[0]).await.place(), "/");
+}
+
+#[tokio::test]
+async fn an_enter_that_is_no_page_of_its_own_redeems_nothing_and_keeps_no_code() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let place = sent_to_login(&house, &mut browser, "/").await;
+    let there = browser.get(AUTH, &place).await.place().to_owned();
+    let path = there.strip_prefix("https://chart.sekimori.localhost:8443").unwrap();
+    let within = FetchMetadata { document: false, framed: true, ..navigation_from_elsewhere() };
+    for fetch in [within, FetchMetadata { present: true, same_origin: true, ..FetchMetadata::default() }] {
+        let got = browser.send(CHART, Method::GET, path, fetch, &[], "").await;
+        assert_eq!(got.place(), "/.sekimori/enter");
+        assert!(browser.cookie(CHART, SESSION).is_none());
+    }
+    assert_eq!(enter(&mut browser, &there).await.place(), "/");
 }
