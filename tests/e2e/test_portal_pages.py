@@ -9,7 +9,7 @@ import pytest
 
 from browser import Person, browsing
 from conftest import CLERK, NURSE
-from hospital import DOMAIN, ROOT
+from hospital import DOMAIN, ROOT, Staff
 from web import FETCH, NAVIGATION
 
 SOME = "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77"
@@ -102,7 +102,8 @@ def test_atk_a37_there_is_nothing_beside_the_routes(ward, people):
     web = people["registrar"].web
     for path in ("/admin", "/debug", "/metrics", "/healthz", "/status", "/actuator", "/.env", "/.git/config", "/api",
                  "/server-status", "/.sekimori", "/.sekimori/", "/.sekimori/api", "/.sekimori/api/v1",
-                 "/.sekimori/api/v1/", "/.sekimori/api/v2/session", "/.sekimori/debug", "/.sekimori/state", "/login/", "/Login", "/%6cogin"):
+                 "/.sekimori/api/v1/", "/.sekimori/api/v2/session", "/.sekimori/debug", "/.sekimori/state",
+                 "/login/", "/Login", "/%6cogin"):
         for host in ("auth", "recorder"):
             if host == "recorder" and not path.startswith("/.sekimori"):
                 continue
@@ -201,8 +202,10 @@ def test_req_c46_every_answer_of_ours_keeps_a_browser_to_our_rules(ward, somebod
         assert got.header("referrer-policy") == "no-referrer", route
         assert got.header("cache-control") == "no-store" or route.endswith(("jwks.json", "assets/{part}")), route
         assert got.header("server") is None and got.header("x-powered-by") is None
-    page = somebody.web.open(ward.origin() + "/")
-    for script in re.findall(r'(?:src|href)="(/\.sekimori/assets/[^"]+)"', page.text):
+    pages = somebody.web.open(ward.origin() + "/").text + Staff(ward, NURSE).go().text
+    scripts = set(re.findall(r'(?:src|href)="(/\.sekimori/assets/[^"]+)"', pages))
+    assert any("passkey" in script for script in scripts)
+    for script in scripts:
         asset = somebody.web.open(ward.origin() + script)
         assert asset.status == 200 and asset.header("cache-control").startswith("public")
         for forbidden in ("localStorage", "sessionStorage", "document.cookie", "innerHTML", "eval(", "http://"):

@@ -250,7 +250,8 @@ def test_atk_a11_no_odd_cookie_gets_through_and_none_without_a_name(ward, nurse,
     good = nurse.cookie("recorder")
     pair = f"__Host-sk={good}"
     odd = ["", "__Host-sk=", "__Host-sk=x", f"__Host-sk={'A' * 43}", f'__Host-sk="{good}"', f"{pair}A",
-           f"__Host-sk={good[:-1]}", f"{pair}; {pair}", f"__Host-sk=x; {pair}", f"{pair}; __Host-sk=", f"__host-sk={good}", f"__Secure-sk={good}",
+           f"__Host-sk={good[:-1]}", f"{pair}; {pair}", f"__Host-sk=x; {pair}", f"{pair}; __Host-sk=",
+           f"__host-sk={good}", f"__Secure-sk={good}",
            f"__Host-sk={good}%00", f"x{pair}", f"__Host-sk={good},", f"__Host-sk={'A' * 3000}"]
     for cookie in odd:
         answer = nurse.web.fetch(app + "/pages/odd", headers={"Cookie": cookie})
