@@ -426,17 +426,19 @@ def test_req_c22_failures_slow_down_and_close_at_ten_for_a_quarter_of_an_hour(wa
     assert password("wrong wrong 1") == 422 and password(PASSWORD) == 200, "success has taken the failures back"
 
 
-def test_atk_a24_parallel_tries_do_not_slip_past_the_counter(ward, typist):
+def test_atk_a24_parallel_tries_do_not_slip_past_the_counter(hospital):
+    # A hospital with the machine's own clock: many threads at once read a moved one unreliably.
+    person = Staff(hospital, "000203").enrol_password(hospital.issue("000203"), PASSWORD)
+
     def wrong(_):
-        stranger = Staff(ward, typist.staff_no)
+        stranger = Staff(hospital, person.staff_no)
         page = stranger.go()
         return odd(stranger.web, page, "/login/totp", {"secret": "000000"}).status
 
-    before = len(ward.journaled("authenticator.fail"))
+    before = len(hospital.journaled("authenticator.fail"))
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         assert set(pool.map(wrong, range(40))) == {422}
-    assert len(ward.journaled("authenticator.fail")) - before == 5, "from the fifth on it waits"
-    ward.forward(901)
+    assert len(hospital.journaled("authenticator.fail")) - before == 5, "from the fifth on it waits"
 
 
 def test_logins_from_one_address_are_slowed_before_anything_is_checked(tmp_path):
