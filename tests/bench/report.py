@@ -17,7 +17,7 @@ class Section:
 
     def terminal(self):
         widths = [max(map(len, column)) for column in zip(self.columns, *self.rows)]
-        lines = [self.title, "=" * len(self.title)]
+        lines = [self.title, "=" * len(self.title), *([self.words, ""] if self.words else [])]
         for row in [self.columns, ["-" * width for width in widths], *self.rows]:
             first, *others = (cell.ljust(width) if at == 0 else cell.rjust(width)
                               for at, (cell, width) in enumerate(zip(row, widths)))
