@@ -63,7 +63,8 @@ class CpuMeter:
 
 def file_system(folder):
     """Type of the file system that `folder` is on, e.g. `ext4`."""
-    told = subprocess.run(["stat", "--file-system", "--format=%T", folder], capture_output=True, text=True, check=True)
+    told = subprocess.run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", folder],
+                          capture_output=True, text=True, check=True)
     return told.stdout.strip()
 
 
@@ -81,7 +82,7 @@ def describe(folder):
         "disk": f"{file_system(folder)}, real files (not memory)",
         "nginx": first_line(["nginx", "-v"]).removeprefix("nginx version: "),
         "wrk": first_line(["wrk", "-v"]).split(" Copyright")[0],
-        "OpenSSL of both": first_line(["openssl", "version"]),
+        "OpenSSL of nginx and wrk": first_line(["openssl", "version"]).split(" (")[0],
         "compiler": first_line(["rustc", "--version"]),
         "sekimori": revision(),
     }
