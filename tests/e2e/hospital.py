@@ -148,6 +148,10 @@ class Hospital:
 
     def _answers(self):
         assert self.process.poll() is None, f"the gateway stopped: {self.log()[-3000:]}"
+        return self.listens()
+
+    def listens(self):
+        """Whether the HTTPS port takes connections."""
         try:
             socket.create_connection(("127.0.0.1", self.https), 1).close()
             return True

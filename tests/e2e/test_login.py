@@ -427,7 +427,6 @@ def test_req_c22_failures_slow_down_and_close_at_ten_for_a_quarter_of_an_hour(wa
 
 
 def test_atk_a24_parallel_tries_do_not_slip_past_the_counter(hospital):
-    # A hospital with the machine's own clock: many threads at once read a moved one unreliably.
     person = Staff(hospital, "000203").enrol_password(hospital.issue("000203"), PASSWORD)
 
     def wrong(_):

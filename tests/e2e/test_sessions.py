@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 from conftest import NURSE
-from hospital import DOMAIN, Staff, options, wait_until
+from hospital import DEMO, DOMAIN, Staff, options, wait_until
 from raw import Raw
 from web import NAVIGATION, Web
 from websocket import Echo, WebSocket
@@ -443,6 +443,32 @@ def test_a_login_that_was_under_way_goes_on_after_a_restart(ward, hired, seen, a
 
 
 # The command line
+
+
+def test_what_was_under_way_at_the_stop_is_answered_and_on_record_before_it(ward):
+    """An import whose file is still coming when the server is told to stop."""
+    ward.refresh_cli()
+    bearer = (ward.folder / "var" / "cli-session").read_text()
+    file = (DEMO / "hr.csv").read_bytes()
+    raw = Raw(ward.https, ward.ca, f"auth.{DOMAIN}", timeout=20)
+    raw.send("\r\n".join([
+        "POST /.sekimori/api/v1/hr/import HTTP/1.1", f"Host: auth.{DOMAIN}:{ward.https}",
+        f"Authorization: Bearer {bearer}", "Content-Type: text/csv", f"Content-Length: {len(file)}", "", ""]))
+    raw.send(file[:-1])
+    wait_until(lambda: any(r["what"].get("action") == "hr" for r in ward.records("request.permit")),
+               "the import was let in")
+    before = len(ward.records("hr.import"))
+    ward.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not ward.listens(), "no new connections")
+    raw.send(file[-1:])
+    status, _, body = raw.answer()
+    assert status == 200, body
+    ward.process.wait(30)
+    events = [r["event"] for r in ward.records()]
+    assert events.count("hr.import") == before + 1
+    last = len(events) - 1 - events[::-1].index("hr.import")
+    assert last < len(events) - 1 - events[::-1].index("process.stop")
+    ward.start()
 
 
 def test_the_command_line_logs_in_once_with_a_code_and_says_how_it_went(ward, tmp_path):

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use model::{EndReason, Limits, LockReason, Method, SessionState, Token, TokenKind};
 use store::accounts::{self, AccountState};
-use store::{Changed, Facts};
+use store::{Changed, Facts, people};
 use tokio::sync::oneshot;
 
 use super::*;
@@ -297,6 +297,33 @@ async fn atk_a19_a_suspended_account_loses_its_sessions() {
     running.await.unwrap().unwrap();
     let world = world.restart().await;
     assert!(found(&world, &done.token, TokenKind::PortalSession, PORTAL).await.is_none());
+}
+
+#[tokio::test]
+async fn req_s10_whose_last_day_is_over_has_no_session_a_second_after_midnight() {
+    let (world, mut who, browser) = person().await;
+    let midnight = 24 * 3_600 - (world.now().seconds() + 9 * 3_600).rem_euclid(24 * 3_600);
+    world.pass(u64::try_from(midnight).unwrap() - 600);
+    let done = world.log_in(&mut who, &browser, None).await;
+    let today = world.sessions.rules().today(world.now());
+    let stored = people::by_id(&world.store, done.live.person().id).await.unwrap().unwrap();
+    let mut tx = world.store.begin().await.unwrap();
+    let last_day = people::PersonFacts { employed_until: Some(today), ..stored.facts.clone() };
+    people::update(&mut tx, stored.id, stored.version, &last_day, "csv").await.unwrap();
+    // Heard by nobody: it is the day that ends the session, not the change.
+    tx.commit_unrecorded(store::Unrecorded::Housekeeping).await.unwrap();
+    let sessions = world.sessions.clone();
+    let running = tokio::spawn(async move { sessions.run(std::future::pending()).await });
+    let mut watch = done.live.watch();
+    world.pass(599);
+    assert!(tokio::time::timeout(Duration::from_secs(2), watch.wait_for(|s| *s == SessionState::Ended)).await.is_err());
+    world.pass(1);
+    let ended = tokio::time::timeout(Duration::from_secs(3), watch.wait_for(|s| *s == SessionState::Ended)).await;
+    assert!(ended.is_ok(), "still {:?}", done.live.state(world.now()));
+    running.abort();
+    // What memory has decided is owed to the store until it is written.
+    world.sessions.sweep(world.now()).await;
+    assert_eq!(world.recorded("session.end", Some("revoked")).await, 1);
 }
 
 #[tokio::test]
