@@ -1,7 +1,7 @@
 //! Time-based one-time passwords (RFC 6238): SHA-1, six digits, 30 s, one step either way (C-26, X-04).
 
 use aws_lc_rs::rand;
-use model::{Secret, Timestamp};
+use model::{Secret, Timestamp, percent_encoded};
 use totp_rs::{Algorithm, Builder, Totp};
 
 const STEP: u64 = 30;
@@ -46,7 +46,7 @@ impl Seed {
 
     /// `otpauth://totp/ISSUER:ACCOUNT?secret=…&issuer=ISSUER`.
     pub(crate) fn uri(&self, issuer: &str, account: &str) -> Secret<String> {
-        let (issuer, account) = (percent(issuer), percent(account));
+        let (issuer, account) = (percent_encoded(issuer), percent_encoded(account));
         let secret = base32(self.bytes());
         Secret::new(format!(
             "otpauth://totp/{issuer}:{account}?secret={secret}&issuer={issuer}&algorithm=SHA1&digits={DIGITS}&period={STEP}"
@@ -96,19 +96,6 @@ fn push(text: &mut String, alphabet: &[u8; 32], index: u16) {
     if let Some(letter) = alphabet.get(usize::from(index & 31)) {
         text.push(char::from(*letter));
     }
-}
-
-/// Percent-encodes all but unreserved characters (RFC 3986 §2.3).
-fn percent(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use audit::{Event, Outcome, Record, What, Who, Why};
 use aws_lc_rs::hmac;
-use model::{AccountId, AuthenticatorId, Edge, Method};
+use model::{AccountId, AuthenticatorId, Edge, Method, hex};
 use store::authenticators::{self, Authenticator, AuthenticatorKind};
 use store::{Changed, Facts, Notice, Tx, Unrecorded, interactions};
 use uuid::Uuid;
@@ -206,8 +206,7 @@ impl Logins {
         }
         let key = self.0.master.derive("claimed-name", b"").map_err(|_| LoginError::Broken("name key"))?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), whom.name.as_bytes());
-        let hash: String = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Who::claimed(&hash))
+        Ok(Who::claimed(&hex::of(tag.as_ref().get(..8).unwrap_or_default())))
     }
 }
 

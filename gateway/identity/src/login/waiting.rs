@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use model::{Timestamp, TokenHash};
+use model::{Timestamp, TokenHash, client_network};
 
 /// Begun by one network and gone on with by no browser: a browser goes on within the second, and a ward
 /// behind one address opens ten restored tabs each.
@@ -39,7 +39,7 @@ impl Waiting {
             let age = *oldest.key();
             self.remove(age);
         }
-        let network = network(address);
+        let network = client_network(address);
         let own = self.by_network.get(&network);
         let surplus = match own.filter(|own| own.len() >= MOST_OF_NETWORK) {
             Some(own) => own.first().copied(),
@@ -75,16 +75,9 @@ impl Waiting {
     }
 }
 
-/// One IPv4 address or one IPv6 /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
     use std::time::Duration;
 
     use model::TokenKind;

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use audit::Who;
 use aws_lc_rs::digest::{SHA256, digest};
-use model::{Aal, AccountId, EndReason, LockReason, Method, Person, SessionId, SessionState, Timestamp};
+use model::{Aal, AccountId, EndReason, LockReason, Method, Person, SessionId, SessionState, Timestamp, hex};
 use store::sessions::Session;
 use tokio::sync::watch;
 
@@ -198,5 +198,5 @@ impl Live {
 pub(super) fn line_hash(id: SessionId) -> String {
     let mut plain = b"session-line\0".to_vec();
     plain.extend_from_slice(id.uuid().as_bytes());
-    digest(&SHA256, &plain).as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::of(digest(&SHA256, &plain).as_ref().get(..16).unwrap_or_default())
 }
