@@ -39,8 +39,20 @@ pub(crate) enum Command {
     /// The master key, on this host.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Secrets that stand in files, on this host.
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Web applications that are to be put behind the gateway.
+    #[command(subcommand)]
+    App(AppCommand),
     /// Make a first registrar while the server is stopped (twice; then HR data takes over).
     Bootstrap(Bootstrap),
+    /// Save store, keys, configuration and journal in a folder, on this host and while the gateway runs.
+    Backup(Backup),
+    /// Put a backup back, on this host and while the server is stopped. All sessions and codes of it end.
+    Restore(Restore),
+    /// Ask the gateway on this host whether it is ready.
+    Health(Health),
     /// Log in with the code that the portal shows under "Command line".
     Login(Login),
     /// People from HR.
@@ -79,6 +91,38 @@ pub(crate) enum KeyCommand {
     },
 }
 
+#[derive(Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Seal a password, token or private key into a file (mode 0600), for `upstream_auth` to name. It is read
+    /// from standard input, or asked for without showing it.
+    Seal {
+        /// The file named by `secret_file`.
+        file: PathBuf,
+        /// The master key, the file named by `keys.master_key_file`.
+        #[arg(long)]
+        key: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AppCommand {
+    /// Look at an application directly and say what it will need behind the gateway, with a policy file to begin
+    /// with. Asks for a few pages and scripts with GET and changes nothing.
+    Probe {
+        /// Its address as the gateway will reach it, e.g. http://10.0.5.10:8080/.
+        url: String,
+        /// The name that rules and records will use.
+        #[arg(long)]
+        name: Option<String>,
+        /// The host that people will use.
+        #[arg(long)]
+        host: Option<String>,
+        /// By whom its certificate is signed (PEM), for https; the system's own authorities when left out.
+        #[arg(long)]
+        ca: Option<PathBuf>,
+    },
+}
+
 #[derive(Args)]
 pub(crate) struct Bootstrap {
     /// The configuration file.
@@ -90,6 +134,39 @@ pub(crate) struct Bootstrap {
     /// A privileged role of the policy to grant; may be given several times. `registrar` when left out.
     #[arg(long)]
     pub(crate) role: Vec<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Backup {
+    /// The configuration file.
+    #[arg(long, default_value = "/etc/sekimori/sekimori.toml")]
+    pub(crate) config: PathBuf,
+    /// A new folder for this one backup.
+    #[arg(long)]
+    pub(crate) to: PathBuf,
+    /// Save the master key, private keys and passwords too. Whoever gets at such a backup has everything.
+    #[arg(long)]
+    pub(crate) with_secrets: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Restore {
+    /// Where the configuration is to be; if there is one, it stays as it is.
+    #[arg(long, default_value = "/etc/sekimori/sekimori.toml")]
+    pub(crate) config: PathBuf,
+    /// The folder that `backup` made.
+    #[arg(long)]
+    pub(crate) from: PathBuf,
+    /// Go on with the journal that is here, because only the store was lost: it knows what has ended since.
+    #[arg(long)]
+    pub(crate) keep_journal: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Health {
+    /// The configuration file.
+    #[arg(long, default_value = "/etc/sekimori/sekimori.toml")]
+    pub(crate) config: PathBuf,
 }
 
 #[derive(Args)]

@@ -155,7 +155,8 @@ impl Client {
     }
 }
 
-fn trust(ca: &Path) -> Result<Arc<ClientConfig>, Failure> {
+/// Trust in the authorities of a PEM file, and in nobody else.
+pub(crate) fn trust(ca: &Path) -> Result<Arc<ClientConfig>, Failure> {
     let bad = |error: &dyn std::fmt::Display| Failure::local(format!("{}: {error}", ca.display()));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(ca).map_err(|error| bad(&error))? {

@@ -1,35 +1,53 @@
 //! The commands that work on the gateway's own host, without its server.
 
+mod backup;
 mod bootstrap;
+mod health;
 mod policy_test;
+mod restore;
+mod secret;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::PublicKey;
-use config::{Report, Snapshot};
-use model::MasterKey;
+use config::{Report, Snapshot, Standing};
+use model::{Clock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::arguments::{ConfigCommand, KeyCommand, Verify};
 use crate::output::{Answer, Failure};
 
+pub(crate) use backup::backup;
 pub(crate) use bootstrap::bootstrap;
+use bootstrap::operator;
+pub(crate) use health::health;
 pub(crate) use policy_test::policy_test;
+pub(crate) use restore::restore;
+pub(crate) use secret::secret;
 
 /// `config check`: what start-up runs, with every problem at once.
 pub(crate) fn config(command: ConfigCommand) -> Result<Answer, Failure> {
     let ConfigCommand::Check { file } = command;
     Ok(match config::load(&file) {
-        Ok(snapshot) => Answer::good(json!({
-            "ok": true,
-            "apps": snapshot.apps.iter().map(|app| app.name.as_ref()).collect::<Vec<_>>(),
-            "policy": snapshot.policy_hash,
-        })),
+        Ok(snapshot) => certificates(&snapshot, Clock::system().now()).unwrap_or_else(|warnings| {
+            Answer::good(json!({
+                "ok": true,
+                "apps": snapshot.apps.iter().map(|app| app.name.as_ref()).collect::<Vec<_>>(),
+                "policy": snapshot.policy_hash,
+                "warnings": warnings,
+            }))
+        }),
         Err(report) => Answer::bad(problems(&report)),
     })
+}
+
+/// What is wrong with certificates, if one has ended; else the warnings. The gateway itself would start:
+/// whom its clients believe is for them to say.
+fn certificates(snapshot: &Snapshot, now: Timestamp) -> Result<Answer, Vec<String>> {
+    let warnings: Vec<String> = snapshot.expiries.iter().filter_map(|expiry| expiry.warning(now)).collect();
+    let over = snapshot.expiries.iter().any(|expiry| expiry.standing(now) == Standing::Over);
+    if over { Ok(Answer::bad(Value::from(warnings))) } else { Err(warnings) }
 }
 
 fn problems(report: &Report) -> Value {
@@ -44,18 +62,7 @@ fn snapshot(file: &Path) -> Result<Snapshot, Failure> {
 /// `key init`.
 pub(crate) fn key(command: KeyCommand) -> Result<Answer, Failure> {
     let KeyCommand::Init { file } = command;
-    let key = MasterKey::generate().map_err(|error| Failure::local(error.to_string()))?;
-    // `create_new`: a key that seals something is never overwritten.
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)
-        .and_then(|mut made| {
-            made.write_all(format!("{}\n", key.text()).as_bytes())?;
-            made.sync_all()
-        })
-        .map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
+    config::new_master_key(&file).map_err(|error| Failure::local(error.to_string()))?;
     Ok(Answer::good(json!({ "master key": file, "keep": "a copy in a safe: without it no sealed secret opens again" })))
 }
 

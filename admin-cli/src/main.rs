@@ -8,6 +8,7 @@ mod arguments;
 mod client;
 mod host;
 mod output;
+mod probe;
 mod remote;
 
 use std::process::ExitCode;
@@ -35,6 +36,11 @@ async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     match arguments.command {
         Command::Config(command) => host::config(command),
         Command::Key(command) => host::key(command),
+        Command::Secret(command) => host::secret(command),
+        Command::App(command) => probe::app(command).await,
+        Command::Backup(command) => host::backup(command).await,
+        Command::Restore(command) => host::restore(command).await,
+        Command::Health(command) => host::health(&command).await,
         Command::Bootstrap(command) => host::bootstrap(command).await,
         Command::Policy(arguments::PolicyCommand::Test(test)) if test.hr.is_some() => host::policy_test(&test),
         Command::Audit(arguments::AuditCommand::Verify(verify)) => host::verify(&verify),

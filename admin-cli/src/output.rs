@@ -1,4 +1,5 @@
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -57,6 +58,22 @@ impl Failure {
     /// Something here is not as it should be.
     pub(crate) fn local(message: impl Into<String>) -> Self {
         Self { message: message.into(), code: 2 }
+    }
+
+    /// What somebody else's error says.
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+        Self::local(error.to_string())
+    }
+
+    /// A file can't be used.
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        Self::local(format!("{}: {error}", path.display()))
+    }
+
+    /// What it says.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// The server said no.

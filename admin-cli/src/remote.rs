@@ -1,9 +1,9 @@
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead as _, Write as _};
 use std::time::Duration;
 
 use http::Method;
+use model::percent_encoded;
 use serde_json::{Value, json};
 
 use crate::arguments::{
@@ -29,9 +29,14 @@ pub(crate) async fn run(command: Command, arguments: &ClientArguments) -> Result
         Command::Session(command) => session(&client, command).await,
         Command::Policy(PolicyCommand::Test(test)) => policy_test(&client, test).await,
         Command::Audit(command) => audit(&client, command).await,
-        Command::Config(_) | Command::Key(_) | Command::Bootstrap(_) => {
-            Err(Failure::local("this command runs on the gateway's host"))
-        }
+        Command::Config(_)
+        | Command::Key(_)
+        | Command::Secret(_)
+        | Command::App(_)
+        | Command::Bootstrap(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Health(_) => Err(Failure::local("this command runs on the gateway's host")),
     }
 }
 
@@ -63,7 +68,9 @@ async fn session(client: &Client, command: SessionCommand) -> Result<Answer, Fai
             let query = query(&[("staff_no", staff_no)]);
             client.call(Method::GET, &format!("session/all{query}"), None).await?
         }
-        SessionCommand::Kill { id } => client.call(Method::POST, &format!("session/{}/end", escape(&id)), None).await?,
+        SessionCommand::Kill { id } => {
+            client.call(Method::POST, &format!("session/{}/end", percent_encoded(&id)), None).await?
+        }
     };
     Ok(Answer::good(answer))
 }
@@ -215,23 +222,9 @@ fn line(found: &Value) -> String {
 fn query(fields: &[(&str, Option<String>)]) -> String {
     let given: Vec<String> = fields
         .iter()
-        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", escape(value))))
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={}", percent_encoded(value))))
         .collect();
     if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
-}
-
-/// Percent-encodes everything but unreserved characters (RFC 3986 2.3).
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String can't fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -249,8 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_never_becomes_a_part_of_the_path_or_another_field() {
-        assert_eq!(escape("a/b?c&d=é"), "a%2Fb%3Fc%26d%3D%C3%A9");
+    fn what_is_typed_never_becomes_another_field() {
         assert_eq!(query(&[("a", None), ("b", Some("1&2".into()))]), "?b=1%262");
     }
 }

@@ -1,11 +1,11 @@
-use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::AppId;
+use policy::{AppId, Download};
 
 use crate::settings::Words;
+use crate::tls::TlsProfile;
+use crate::upstream::{Upstream, UpstreamAuth, port_of};
 use crate::values;
 
 /// A protected system, as the data plane and the pages need it. Its actions are in the policy.
@@ -21,6 +21,8 @@ pub struct AppSettings {
     pub host: Arc<str>,
     /// Where its requests go.
     pub upstream: Upstream,
+    /// How the gateway shows itself there.
+    pub upstream_auth: UpstreamAuth,
     /// Where the launcher leads: a path on `host`.
     pub start: String,
     /// The `Host` that the upstream sees.
@@ -35,14 +37,53 @@ pub struct AppSettings {
     pub identity_headers: bool,
     /// The client's `Authorization` goes upstream.
     pub allow_authorization: bool,
+    /// What becomes of downloads, where the action doesn't say.
+    pub download: Download,
+    /// The app may install service workers.
+    pub service_workers: bool,
+    /// Response headers that pass although they outlast the session.
+    pub response_headers: Vec<Lasting>,
+    /// What ends the app's own session.
+    pub logout: Option<Logout>,
     /// Path patterns whose answers browsers may keep.
     pub cache_static: Vec<String>,
     /// Origins beside its own from which WebSockets may be opened (RFC 6454, serialised).
     pub websocket_origins: Vec<String>,
+    /// Origins beside its own whose pages may read its answers.
+    pub cors: Vec<String>,
+    /// What TLS asks of clients of its host.
+    pub tls_profile: TlsProfile,
     /// What the bytes of its paths are.
     pub path_encoding: policy::PathEncoding,
     /// The `;name=value` parameters that its paths may carry.
     pub path_parameters: Vec<String>,
+}
+
+/// A response header that outlasts the session (H-36).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// `Clear-Site-Data`
+    ClearSiteData,
+    /// `NEL` and `Report-To`
+    Nel,
+}
+
+/// The request that ends an app's own session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logout {
+    /// By which method.
+    pub method: LogoutMethod,
+    /// Path, perhaps with a query; ASCII.
+    pub path: String,
+}
+
+/// How an app is told of the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutMethod {
+    /// GET
+    Get,
+    /// POST, without a body
+    Post,
 }
 
 /// The `Host` that an upstream sees.
@@ -54,83 +95,13 @@ pub enum HostHeader {
     Upstream,
 }
 
-/// Where an app's requests go: a host and a port that speak plain HTTP/1.1.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Upstream {
-    host: Arc<str>,
-    port: u16,
-}
-
-impl Upstream {
-    /// A host name or an address, IPv6 without brackets.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    pub const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// As `Host` and URIs write it (RFC 3986 3.2): `10.0.5.10:8080`, `[::1]:8080`; without the port where it is 80.
-    pub fn authority(&self) -> String {
-        let host = match self.host.parse::<IpAddr>() {
-            Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
-            _ => self.host.to_string(),
-        };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
-    }
-}
-
-/// `http://10.0.5.10:8080`
-impl fmt::Display for Upstream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority())
-    }
-}
-
-/// Reads `http://host[:port]`.
-pub(crate) fn upstream_address(text: &str) -> Result<Upstream, String> {
-    let wrong = || {
-        format!(
-            "`{text}` is not an upstream: write `http://`, host or address, and port, as in `http://10.0.5.10:8080`"
-        )
-    };
-    if text.starts_with("https://") {
-        return Err(format!("`{text}`: upstreams speak plain HTTP in this version"));
-    }
-    let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if let Some(bracketed) = rest.strip_prefix('[') {
-        let (address, port) = bracketed.split_once(']').ok_or_else(wrong)?;
-        let address: std::net::Ipv6Addr = address.parse().map_err(|_| wrong())?;
-        return Ok(Upstream { host: address.to_string().into(), port: port_of(port).ok_or_else(wrong)? });
-    }
-    let (host, port) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
-    let port = port_of(port).ok_or_else(wrong)?;
-    let known = host.parse::<std::net::Ipv4Addr>().is_ok() || host == "localhost" || values::host_label(host);
-    if !known {
-        values::host(host)?;
-    }
-    Ok(Upstream { host: host.into(), port })
-}
-
-/// `:8080` or nothing.
-fn port_of(text: &str) -> Option<u16> {
-    match text.strip_prefix(':') {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok().filter(|port| *port != 0),
-        Some(_) => None,
-        None => text.is_empty().then_some(80),
-    }
-}
-
 /// A serialised origin: scheme, host, perhaps a port that isn't the scheme's own.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
     let wrong = || format!("`{text}` is not an origin: write scheme and host, as in `https://viewer.hospital.example`");
     let rest = text.strip_prefix("https://").ok_or_else(wrong)?;
     let (host, port) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
     values::host(host)?;
-    match port_of(port).ok_or_else(wrong)? {
+    match port_of(port, 80).ok_or_else(wrong)? {
         443 => Err(format!("`{text}`: leave out the port 443, browsers do")),
         _ => Ok(text.to_owned()),
     }
@@ -152,30 +123,6 @@ pub(crate) fn cookie_name(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_upstream_is_host_and_port_over_plain_http() {
-        let authority = |text| upstream_address(text).map(|up| up.authority());
-        assert_eq!(authority("http://10.0.5.10:8080"), Ok("10.0.5.10:8080".into()));
-        assert_eq!(authority("http://chart.internal/"), Ok("chart.internal".into()));
-        assert_eq!(authority("http://orthanc:8042"), Ok("orthanc:8042".into()));
-        assert_eq!(authority("http://[0:0::1]:80"), Ok("[::1]".into()));
-        for bad in [
-            "",
-            "10.0.0.1:80",
-            "https://a.b",
-            "http://",
-            "http://a.b:0",
-            "http://a.b:99999",
-            "http://a.b/x",
-            "http://u@a.b",
-            "http://[::1",
-            "http://a b",
-            "http://a.b:+80",
-        ] {
-            assert!(upstream_address(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn an_origin_is_what_a_browser_would_send() {

@@ -12,7 +12,7 @@ use rustls::{InconsistentKeys, client::verify_server_name};
 use crate::files;
 
 /// A certificate chain with its private key, checked to belong together.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The host's own certificate first.
     pub chain: Vec<CertificateDer<'static>>,
@@ -35,12 +35,24 @@ impl Certificate {
             (Ok(chain), Ok(key)) => (chain, key),
             (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
         };
+        Self::matched(chain, key).map_err(|fault| vec![fault])
+    }
+
+    /// Reads a chain in PEM; its key, in PEM too, was sealed and is opened by now.
+    pub(crate) fn with_key(certificate: &Path, key: &[u8]) -> Result<Self, Fault> {
+        let chain = read_chain(certificate).map_err(Fault::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|_| Fault::Key("the sealed secret is no private key in PEM".to_owned()))?;
+        Self::matched(chain, key)
+    }
+
+    fn matched(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Fault> {
         match CertifiedKey::from_der(chain.clone(), key.clone_key(), &default_provider()) {
             Ok(_) => Ok(Self { chain, key }),
             Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-                Err(vec![Fault::Key("this key does not belong to the certificate".to_owned())])
+                Err(Fault::Key("this key does not belong to the certificate".to_owned()))
             }
-            Err(error) => Err(vec![Fault::Key(format!("this key can't be used: {error}"))]),
+            Err(error) => Err(Fault::Key(format!("this key can't be used: {error}"))),
         }
     }
 
@@ -54,7 +66,8 @@ impl Certificate {
     }
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// The certificates in a file in PEM, at least one.
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = files::read(path)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()

@@ -1,18 +1,22 @@
 //! Checks across groups and files. Each runs on what could be read, so that all problems come at once.
 
+mod upstreams;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use model::Zone;
 
-use crate::apps::{Upstream, upstream_address};
+use crate::database::UrlHost;
+use crate::listener::HealthListener;
 use crate::report::{Place, Problem};
-use crate::rules::{Located, Rules};
-use crate::rules_file::AppTable;
+use crate::rules::Rules;
 use crate::schema::Places;
 use crate::settings::{Draft, HrSettings, SessionSettings};
-use crate::suggest;
+use crate::{suggest, tls};
+
+pub(crate) use upstreams::upstream_of;
 
 /// The main file as far as it could be read.
 pub(crate) struct Main<'m> {
@@ -39,13 +43,16 @@ pub(crate) fn check(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>)
     if let Some(hr) = &draft.hr {
         hr_words(main, hr, problems);
     }
+    store(main, problems);
     listeners(main, problems);
+    clock(main, problems);
     directories(main, problems);
     zones(main, problems);
     condition_zones(main, rules, problems);
     domain(main, problems);
     hosts(main, rules, problems);
-    upstreams(rules, problems);
+    upstreams::check(rules, problems);
+    tls::check(main, rules, problems);
 }
 
 /// C-07: without an act, a session must be over within an hour. C-06 is the bound of `absolute` itself.
@@ -75,10 +82,37 @@ fn hr_words(main: &Main<'_>, hr: &HrSettings, problems: &mut Vec<Problem>) {
     }
 }
 
+fn store(main: &Main<'_>, problems: &mut Vec<Problem>) {
+    let Some(store) = &main.draft.store else { return };
+    let mut tell = |option: &str, why: &str| problems.push(main.place(option).problem(why));
+    let host = store.url.as_ref().map(|url| &url.host);
+    if let (Some(UrlHost::Tls(name)), None) = (host, &store.ca_file) {
+        tell("store.url", &format!("`{name}` must prove itself: name who signed its certificate in `ca_file`"));
+    }
+    if store.ca_file.is_some() && !matches!(host, Some(UrlHost::Tls(_))) {
+        tell("store.ca_file", "`ca_file` is of no use without a `url` that leads over TLS");
+    }
+    if store.password_file.is_some() && host.is_none() {
+        tell("store.password_file", "`password_file` is of no use without `url`");
+    }
+}
+
 fn listeners(main: &Main<'_>, problems: &mut Vec<Problem>) {
     let Some(server) = &main.draft.server else { return };
     if server.http.is_some_and(|http| http.port() == server.https.port()) {
         problems.push(main.place("server.http").problem("`http` and `https` need different ports"));
+    }
+    if let HealthListener::Address(health) = &server.health
+        && [Some(server.https), server.http].into_iter().flatten().any(|other| other.port() == health.port())
+    {
+        problems.push(main.place("server.health").problem("`health` needs a port of its own"));
+    }
+}
+
+fn clock(main: &Main<'_>, problems: &mut Vec<Problem>) {
+    let Some(clock) = &main.draft.clock else { return };
+    if clock.alarm_after < clock.warn_after {
+        problems.push(main.place("clock.alarm_after").problem("`alarm_after` is less than `warn_after`"));
     }
 }
 
@@ -172,37 +206,6 @@ fn hosts(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) {
 
 fn inside(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-}
-
-fn upstreams(rules: &Rules, problems: &mut Vec<Problem>) {
-    for (i, upstream) in rules.upstreams.iter().enumerate() {
-        let name = &upstream.table.name;
-        if rules.upstreams.iter().take(i).any(|other| other.table.name == *name) {
-            problems.push(rules.place(upstream, "name").problem(format!("there are two upstreams `{name}`")));
-        } else if rules.complete && !rules.apps.iter().any(|app| app.table.upstream == *name) {
-            problems.push(rules.place(upstream, "name").problem(format!("no app uses the upstream `{name}`")));
-        }
-    }
-    for app in &rules.apps {
-        if let Err(why) = upstream_of(app, rules)
-            && (rules.complete || app.table.upstream.contains("://"))
-        {
-            problems.push(rules.place(app, "upstream").problem(why));
-        }
-    }
-}
-
-/// The upstream that an app names or writes out.
-pub(crate) fn upstream_of(app: &Located<AppTable>, rules: &Rules) -> Result<Upstream, String> {
-    let written = &app.table.upstream;
-    if written.contains(['/', ':']) {
-        return upstream_address(written);
-    }
-    let named = rules.upstreams.iter().find(|upstream| upstream.table.name == *written);
-    named.map(|upstream| upstream.table.address.clone()).ok_or_else(|| {
-        let known: Vec<&str> = rules.upstreams.iter().map(|upstream| upstream.table.name.as_str()).collect();
-        format!("there is no upstream `{written}`{}", did_you_mean(written, &known))
-    })
 }
 
 fn did_you_mean(name: &str, known: &[&str]) -> String {

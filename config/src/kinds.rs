@@ -108,7 +108,9 @@ impl Kind for FilePath {
 
     fn read(&self, value: &Spanned<DeValue<'_>>, path: &str, reader: &mut Reader<'_>) -> Option<PathBuf> {
         let relative = text(1_024).read(value, path, reader)?;
-        Some(reader.folder().join(relative))
+        let file = reader.folder().join(relative);
+        reader.names_file(path, &file);
+        Some(file)
     }
 
     fn form(&self) -> Form {

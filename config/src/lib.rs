@@ -14,10 +14,15 @@ mod apps;
 mod certificates;
 mod checks;
 mod current;
+mod database;
 pub mod demo;
+mod expiry;
 mod files;
 mod kinds;
+mod listener;
 mod master_key;
+mod materials;
+mod named;
 mod network;
 mod portal_app;
 mod reference;
@@ -25,25 +30,38 @@ mod report;
 mod rules;
 mod rules_file;
 mod schema;
+mod sealed;
 mod settings;
 mod snapshot;
 mod source;
 mod suggest;
+mod time_server;
 mod time_zone;
+mod tls;
+mod upstream;
 mod values;
 
-pub use apps::{AppSettings, HostHeader, Upstream};
+pub use apps::{AppSettings, HostHeader, Lasting, Logout, LogoutMethod};
 pub use certificates::Certificate;
 pub use current::{Current, NeedsRestart};
-pub use master_key::{MasterKeyError, master_key};
+pub use database::{DatabaseUrl, PasswordError, UrlHost};
+pub use expiry::{Expiry, Standing};
+pub use listener::HealthListener;
+pub use master_key::{MasterKeyError, master_key, new_master_key};
+pub use named::NamedFile;
 pub use network::Network;
 pub use reference::{reference_page, sample_file};
 pub use report::{Problem, Report};
+pub use rules_file::HealthSettings;
+pub use sealed::{SealedError, seal_secret};
 pub use settings::{
-    CertificateFiles, Encoding, HrCodes, HrColumns, HrSettings, JournalSettings, KeySettings, LimitSettings,
-    LoginSettings, PasswordProfile, PortalSettings, ServerSettings, SessionSettings, Settings, SiteSettings,
-    StoreSettings, TlsSettings, TlsVersion, Words, ZoneSettings,
+    CertificateFiles, ClockSettings, Encoding, HrCodes, HrColumns, HrSettings, JournalSettings, KeySettings,
+    LimitSettings, LogFormat, LogLevel, LogSettings, LoginSettings, PasswordProfile, PortalSettings, ServerSettings,
+    SessionSettings, Settings, SiteSettings, StoreSettings, TlsSettings, TlsVersion, Words, ZoneSettings,
 };
 pub use snapshot::Snapshot;
 pub use source::{Source, load, load_texts};
+pub use time_server::TimeServer;
 pub use time_zone::TimeZone;
+pub use tls::{ClientAuthorities, TlsProfile};
+pub use upstream::{Upstream, UpstreamAddress, UpstreamAuth, UpstreamTls};

@@ -62,9 +62,20 @@ impl Place {
         Self { file: Arc::clone(file), line, column }
     }
 
+    /// What is wrong here. A message repeats what stands in the file: nothing of that ends a line or moves a
+    /// terminal's cursor.
     pub(crate) fn problem(&self, message: impl Into<String>) -> Problem {
-        Problem { file: Arc::clone(&self.file), line: self.line, column: self.column, message: message.into() }
+        let mut message: String = message.into();
+        if message.contains(is_unprintable) {
+            let shown = |c: char| if is_unprintable(c) { c.escape_default().collect() } else { String::from(c) };
+            message = message.chars().map(shown).collect();
+        }
+        Problem { file: Arc::clone(&self.file), line: self.line, column: self.column, message }
     }
+}
+
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -84,6 +95,13 @@ mod tests {
         assert_eq!(at(6), (2, 1));
         assert_eq!(at(text.find('"').unwrap()), (2, 6));
         assert_eq!(at(9_999), (3, 1));
+    }
+
+    /// Found by fuzzing: a name written `"a\u001b[2J"` cleared the screen of whoever checked the file.
+    #[test]
+    fn what_a_message_repeats_of_a_file_stays_on_its_line() {
+        let problem = Place::start(&"a.toml".into()).problem("unknown key `a\n\u{1b}[2J\u{202e}山`");
+        assert_eq!(problem.to_string(), "a.toml:1:1: unknown key `a\\n\\u{1b}[2J\\u{202e}山`");
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use policy::{
-    Action, AppRules, Birthright, Condition, Fault, Hours, PatientRule, Permission, Policy, Role, RuleError, RuleSet,
-    Title,
+    Action, AppRules, Birthright, Condition, Fault, Hours, Lookup, PatientRule, Permission, Policy, Role, RuleError,
+    RuleSet, Title,
 };
 
 use crate::portal_app;
@@ -120,7 +120,7 @@ impl Rules {
                 let rule = patient_rule(patient);
                 if rule.is_none() {
                     let place = self.place(at, &format!("action[{i}].patient"));
-                    problems.push(place.problem("`patient` needs exactly one of `path`, `query`, `form`, `json`, `response_header`, `response_json`"));
+                    problems.push(place.problem("`patient` needs exactly one of `path`, `query`, `form`, `json`, `response_header`, `response_json`, `lookup`"));
                 }
                 rule
             });
@@ -194,7 +194,7 @@ fn option(fault: &Fault) -> &'static str {
         Fault::Duplicate { what: "zone", .. } | Fault::UnknownZone(_) => "zones",
         Fault::Duplicate { what, .. } | Fault::BadName { what, .. } if *what == "path parameter" => "path_parameters",
         Fault::BadMethod(_) => "methods",
-        Fault::BadPointer(_) => "patient",
+        Fault::BadPointer(_) | Fault::BadLookup(_) => "patient",
         _ => "",
     }
 }
@@ -210,10 +210,13 @@ fn gather<T>(into: &mut Vec<Located<T>>, tables: Vec<T>, file: usize, name: &str
 fn action(table: &ActionTable, patient: Option<PatientRule>) -> Action {
     Action {
         name: table.name.clone(),
+        title: table.title.as_ref().map(title),
         methods: table.methods.clone(),
         paths: table.paths.clone(),
         patient,
         human: table.human,
+        class: table.class,
+        download: table.download,
     }
 }
 
@@ -226,6 +229,10 @@ fn patient_rule(table: &PatientTable) -> Option<PatientRule> {
         table.json.clone().map(PatientRule::Json),
         table.response_header.clone().map(PatientRule::ResponseHeader),
         table.response_json.clone().map(PatientRule::ResponseJson),
+        table
+            .lookup
+            .as_ref()
+            .map(|lookup| PatientRule::Lookup(Lookup { path: lookup.path.clone(), pointer: lookup.json.clone() })),
     ];
     let mut named = named.into_iter().flatten();
     named.next().filter(|_| named.next().is_none())

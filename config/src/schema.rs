@@ -231,6 +231,7 @@ pub(crate) struct Reader<'t> {
     folder: PathBuf,
     problems: Vec<Problem>,
     places: Places,
+    files: Vec<(String, PathBuf)>,
     /// Something required is missing or wrong, so that what was read isn't the whole file.
     incomplete: bool,
 }
@@ -260,6 +261,8 @@ pub(crate) struct Document<T> {
     pub(crate) value: Option<T>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) places: Places,
+    /// The files and directories that it names, by option.
+    pub(crate) files: Vec<(String, PathBuf)>,
     /// Nothing of the file was lost on the way.
     pub(crate) complete: bool,
 }
@@ -283,7 +286,7 @@ pub(crate) fn read<T: Table>(file: &Arc<str>, text: &str, folder: &Path) -> Docu
     }
     let complete = !reader.incomplete && syntax.is_empty();
     problems.extend(syntax);
-    Document { value, problems, places: reader.places, complete }
+    Document { value, problems, places: reader.places, files: reader.files, complete }
 }
 
 const MISSING: &str = "missing ";
@@ -296,6 +299,7 @@ impl<'t> Reader<'t> {
             folder: folder.to_owned(),
             problems: Vec::new(),
             places: Places::default(),
+            files: Vec::new(),
             incomplete: false,
         }
     }
@@ -314,6 +318,11 @@ impl<'t> Reader<'t> {
     pub(crate) fn remember(&mut self, path: &str, span: Range<usize>) {
         let place = self.place(span);
         self.places.0.insert(path.to_owned(), place);
+    }
+
+    /// Remembers that the option at `path` names a file.
+    pub(crate) fn names_file(&mut self, path: &str, file: &Path) {
+        self.files.push((path.to_owned(), file.to_owned()));
     }
 
     /// What relative paths are relative to.

@@ -1,6 +1,9 @@
 //! The options of the main file. Each stands here once; the parser, the reference page and the
 //! sample follow.
 
+mod clock;
+mod log;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,13 +11,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::NodeId;
+use policy::Download;
 
+use crate::database::{self, DatabaseUrl};
 use crate::kinds::{
     choice, dictionary, duration, group, groups, host, integer, list, name, optional, path, size, text, word,
 };
+use crate::listener::{Health, HealthListener, socket};
 use crate::network::Network;
+use crate::rules_file::DOWNLOADS;
 use crate::schema::{default, document, empty, required, table};
 use crate::time_zone::TimeZone;
+use crate::tls::{PROFILES, TlsProfile};
+
+pub use clock::ClockSettings;
+pub use log::{LogFormat, LogLevel, LogSettings};
 
 document! {
     /// The main file, `sekimori.toml`.
@@ -33,6 +44,11 @@ document! {
         keys: KeySettings = group();
         /// The audit journal.
         journal: JournalSettings = group();
+        /// What the gateway writes to standard error about its own running. Nothing of a request's content
+        /// or of a person stands there; who did what is in the journal.
+        log: LogSettings = group();
+        /// Against what the clock is checked. The gateway never sets it.
+        clock: ClockSettings = group();
         /// How long a session may stay unattended, and how long it may last.
         session: SessionSettings = group();
         /// Passwords and the pace of attempts.
@@ -83,6 +99,19 @@ table! {
         https: SocketAddr = socket(), default("\"0.0.0.0:443\"").restart(), "\"0.0.0.0:443\"";
         /// Address and port that answer plain HTTP with a redirect to HTTPS and nothing else.
         http: Option<SocketAddr> = optional(socket()), empty().restart(), "\"0.0.0.0:80\"";
+        /// Load balancers in front that say whom a connection is from by a header of the PROXY protocol,
+        /// version 1 or 2. From these networks every connection must begin with one, and what it says is the
+        /// client's address for zones, limits and records; from anywhere else none is believed.
+        proxy_protocol_from: Vec<Network> = list(word("network: address, `/`, length of the prefix", Network::parse)),
+            default("[]"), "[\"10.0.0.4/31\"]";
+        /// Where `/healthz`, `/readyz` and `/metrics` answer, in plain HTTP and to anybody who gets there:
+        /// nothing they tell is secret or about a person.
+        health: HealthListener = Health, default("\"127.0.0.1:9464\"").restart(), "\"unix:/run/sekimori/health.sock\"";
+        /// How long the gateway goes on taking connections after a stop was asked for, while `/readyz` says
+        /// `draining`, so that whatever sends it traffic can turn away first.
+        stop_delay: Duration = duration("0s"..="5m"), default("\"0s\""), "\"5s\"";
+        /// How long requests under way may take to finish after that.
+        drain: Duration = duration("0s"..="10m"), default("\"20s\"").restart(), "\"20s\"";
         /// The port that browsers see, where something in front maps it; without it, the port of `https`.
         public_port: Option<u16> = optional(integer(1..=65_535)), empty().restart(), "443";
         /// The name of this gateway among several. It stands in records and must never change.
@@ -101,9 +130,18 @@ table! {
         key: PathBuf = path(), required(), "\"tls/hospital.key\"";
         /// More certificates; each host is served with the first that covers it.
         certificates: Vec<CertificateFiles> = groups(), empty(), "";
-        /// The oldest TLS version spoken. Over open networks without a VPN only `1.3` will do (A13N-2).
+        /// The oldest TLS version spoken to hosts of the profile `house`.
         minimum_version: TlsVersion = choice(&[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]),
             default("\"1.2\""), "\"1.3\"";
+        /// What is asked of clients, of the portal's host and of every app's that doesn't say otherwise:
+        /// `house`, nothing more; `open`, for what is reached over open networks without a VPN, TLS 1.3 alone
+        /// and a client certificate (A13N-2); `open-legacy`, the same with TLS 1.2, where that can't be avoided.
+        profile: TlsProfile = choice(&PROFILES), default("\"house\""), "\"open\"";
+        /// Who may have signed client certificates, in PEM: the hospital's own authority, never a public one.
+        client_ca: Option<PathBuf> = optional(path()), empty(), "\"tls/clients.pem\"";
+        /// The list of client certificates taken back, in PEM, from every authority in `client_ca`. Once it is
+        /// named it must be kept fresh: after its own date no client comes in.
+        client_crl: Option<PathBuf> = optional(path()), empty(), "\"tls/clients.crl\"";
     }
 }
 
@@ -137,8 +175,18 @@ table! {
 table! {
     /// `[store]`
     pub struct StoreSettings {
-        /// The database file. Its folder must be there.
+        /// The database file. Its folder must be there; this node's sealed signing keys stand in it too.
         path: PathBuf = path(), required().restart(), "\"/var/lib/sekimori/store.db\"";
+        /// A PostgreSQL database in the place of the file, for a site that has such a server: user, host and
+        /// database, never a password. Over the network its certificate is always verified
+        /// (`sslmode=verify-full`); `sslmode=disable` is for this machine, `?host=/run/postgresql` for its
+        /// socket. Connect to the server itself, not to a pooler.
+        url: Option<DatabaseUrl> = optional(word(database::FORM, DatabaseUrl::parse)), empty().restart(),
+            "\"postgres://sekimori@db.hospital.example/sekimori\"";
+        /// The file with that user's password as its first line; not readable by others.
+        password_file: Option<PathBuf> = optional(crate::kinds::path()), empty().restart(), "\"/etc/sekimori/store.password\"";
+        /// Who may have signed that server's certificate, in PEM; the public authorities may as well.
+        ca_file: Option<PathBuf> = optional(crate::kinds::path()), empty().restart(), "\"/etc/sekimori/store-ca.pem\"";
     }
 }
 
@@ -245,9 +293,14 @@ table! {
     pub struct ZoneSettings {
         /// The name that conditions and records use.
         name: String = name(), required(), "\"ward\"";
+        /// What people read; the name, if left out.
+        title: Option<Words> = optional(group()), empty(), "{ ja = \"病棟\", en = \"Ward\" }";
         /// Its networks.
         networks: Vec<Network> = list(word("network: address, `/`, length of the prefix", Network::parse)),
             required(), "[\"10.1.0.0/16\", \"2001:db8:1::/48\"]";
+        /// What becomes here of answers that a browser would save as files, whatever app and action allow
+        /// (S-22): `allow`, `inline` or `deny`. The strictest of the three holds.
+        download: Download = choice(&DOWNLOADS), default("\"allow\""), "\"deny\"";
     }
 }
 
@@ -333,6 +386,16 @@ table! {
 }
 
 impl Settings {
+    /// The sealed key that signs the journal; sealed keys stand in the store's folder.
+    pub fn journal_key(&self) -> PathBuf {
+        self.store.path.with_file_name("journal.key")
+    }
+
+    /// The sealed key that signs what upstreams are told.
+    pub fn assertion_key(&self) -> PathBuf {
+        self.store.path.with_file_name("assertion.key")
+    }
+
     /// The port that browsers see.
     pub fn public_port(&self) -> u16 {
         self.server.public_port.unwrap_or(self.server.https.port())
@@ -383,17 +446,6 @@ impl TlsSettings {
         let more = self.certificates.iter().map(|pair| (pair.certificate.as_path(), pair.key.as_path()));
         std::iter::once(first).chain(more).collect()
     }
-}
-
-fn socket() -> crate::kinds::Word<SocketAddr> {
-    word("address and port, as `0.0.0.0:443` or `[::]:443`", |text| {
-        let wrong = || format!("`{text}` is not an address and port, as `0.0.0.0:443` or `[::]:443`");
-        let address: SocketAddr = text.parse().map_err(|_| wrong())?;
-        if address.port() == 0 {
-            return Err(format!("`{text}`: port 0 is no place to be found at"));
-        }
-        Ok(address)
-    })
 }
 
 fn node(text: &str) -> Result<NodeId, String> {

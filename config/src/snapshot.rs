@@ -4,16 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::Zone;
-use policy::{AppId, Policy};
+use policy::{AppId, Download, Policy};
 
-use crate::apps::AppSettings;
+use crate::apps::{AppSettings, Logout};
 use crate::certificates::Certificate;
 use crate::checks::upstream_of;
+use crate::expiry::Expiry;
+use crate::materials::Materials;
 use crate::network;
 use crate::portal_app;
 use crate::rules::{Located, Rules};
 use crate::rules_file::AppTable;
-use crate::settings::{Settings, ZoneSettings};
+use crate::settings::{Settings, Words, ZoneSettings};
+use crate::tls::ClientAuthorities;
 
 /// One configuration, checked whole and never changed: settings, policy, apps, certificates. A
 /// request takes one and keeps it to its end. Only [`load`](crate::load) and its siblings make one.
@@ -29,6 +32,10 @@ pub struct Snapshot {
     pub apps: Vec<AppSettings>,
     /// The certificates, each checked against its key; empty if the configuration came from texts.
     pub certificates: Vec<Certificate>,
+    /// Who may have signed client certificates; nobody, if the configuration came from texts.
+    pub clients: ClientAuthorities,
+    /// Until when the certificates of the named files are valid, the first to end first.
+    pub expiries: Vec<Expiry>,
     /// SHA-256 in hexadecimal over names and bytes of the policy files: nodes with different ones
     /// have different rules.
     pub policy_hash: String,
@@ -49,6 +56,8 @@ impl Snapshot {
             policy: parts.policy,
             apps: parts.apps,
             certificates: parts.certificates,
+            clients: parts.clients,
+            expiries: parts.expiries,
             policy_hash,
             folder,
             portal: parts.portal,
@@ -59,6 +68,20 @@ impl Snapshot {
     /// The zone of an address; an IPv4 address written in IPv6 counts as IPv4.
     pub fn zone_of(&self, address: IpAddr) -> Zone {
         self.zones.of(address)
+    }
+
+    /// What people read of a zone, if the configuration says so.
+    pub fn zone_title(&self, name: &str) -> Option<&Words> {
+        self.settings.zones.iter().find(|zone| zone.name == name)?.title.as_ref()
+    }
+
+    /// What becomes of downloads in a zone; where nobody is expected, none.
+    pub fn download_in(&self, zone: &Zone) -> Download {
+        self.settings
+            .zones
+            .iter()
+            .find(|known| known.name == zone.name())
+            .map_or(Download::Deny, |known| known.download)
     }
 
     /// The app of a host name, written in lower case and without port. The portal's host is no app's.
@@ -95,31 +118,40 @@ pub(crate) struct Parts {
     policy: Policy,
     apps: Vec<AppSettings>,
     certificates: Vec<Certificate>,
+    clients: ClientAuthorities,
+    expiries: Vec<Expiry>,
     portal: AppId,
 }
 
 impl Parts {
     /// Nothing, if an app isn't in the policy or its upstream isn't known (which has been told).
-    pub(crate) fn new(
-        settings: Settings,
-        policy: Policy,
-        rules: &Rules,
-        certificates: Vec<Certificate>,
-    ) -> Option<Self> {
-        let apps = rules.apps.iter().map(|app| app_settings(app, rules, &policy)).collect::<Option<_>>()?;
+    pub(crate) fn new(settings: Settings, policy: Policy, rules: &Rules, materials: Materials) -> Option<Self> {
+        let apps = rules
+            .apps
+            .iter()
+            .map(|app| app_settings(app, rules, &policy, &settings, &materials))
+            .collect::<Option<_>>()?;
         let portal = policy.app(portal_app::NAME)?;
-        Some(Self { settings, policy, apps, certificates, portal })
+        let Materials { certificates, clients, expiries, .. } = materials;
+        Some(Self { settings, policy, apps, certificates, clients, expiries, portal })
     }
 }
 
-fn app_settings(at: &Located<AppTable>, rules: &Rules, policy: &Policy) -> Option<AppSettings> {
+fn app_settings(
+    at: &Located<AppTable>,
+    rules: &Rules,
+    policy: &Policy,
+    settings: &Settings,
+    materials: &Materials,
+) -> Option<AppSettings> {
     let app = &at.table;
     Some(AppSettings {
         id: policy.app(&app.name)?,
         name: Arc::from(app.name.as_str()),
         title: app.title.clone(),
         host: Arc::clone(&app.host),
-        upstream: upstream_of(at, rules).ok()?,
+        upstream: upstream_of(at, rules, materials).ok()?,
+        upstream_auth: materials.auth(at),
         start: app.start.clone(),
         host_header: app.host_header,
         keep_alive: app.keep_alive,
@@ -127,8 +159,14 @@ fn app_settings(at: &Located<AppTable>, rules: &Rules, policy: &Policy) -> Optio
         client_cookies: app.client_cookies.clone(),
         identity_headers: app.identity_headers,
         allow_authorization: app.allow_authorization,
+        download: app.download,
+        service_workers: app.service_workers,
+        response_headers: app.response_headers.clone(),
+        logout: app.logout.as_ref().map(|logout| Logout { method: logout.method, path: logout.path.clone() }),
         cache_static: app.cache_static.clone(),
         websocket_origins: app.websocket_origins.clone(),
+        cors: app.cors.clone(),
+        tls_profile: app.tls_profile.unwrap_or(settings.tls.profile),
         path_encoding: app.path_encoding,
         path_parameters: app.path_parameters.clone(),
     })

@@ -5,16 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use model::hex;
 
 use crate::certificates::{Certificate, Fault};
 use crate::checks::{self, Main};
+use crate::database;
+use crate::expiry::expiries;
 use crate::files;
 use crate::master_key::master_key;
+use crate::materials::Materials;
 use crate::report::{Place, Problem, Report};
 use crate::rules::Rules;
 use crate::schema::{self, Document};
 use crate::settings::Draft;
 use crate::snapshot::{Parts, Snapshot};
+use crate::tls;
 
 /// No policy folder has more files.
 const MAX_FILES: usize = 256;
@@ -45,20 +50,20 @@ pub fn load_texts(folder: &Path, main: &str, policy: &[(&str, &str)]) -> Result<
 /// The texts of a configuration before anything is made of them.
 #[derive(Clone, Debug)]
 pub struct Source {
-    folder: PathBuf,
-    main: Text,
+    pub(crate) folder: PathBuf,
+    pub(crate) main: Text,
     /// Sorted by name.
-    policy: Vec<Text>,
+    pub(crate) policy: Vec<Text>,
     unreadable: Vec<Problem>,
 }
 
 #[derive(Clone, Debug)]
-struct Text {
+pub(crate) struct Text {
     /// As problems name it.
-    file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// As the policy's hash names it.
-    name: String,
-    bytes: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Source {
@@ -124,11 +129,11 @@ impl Source {
         };
         let rules = self.rules(&mut problems);
         checks::check(&main, &rules, &mut problems);
-        let certificates = if look_at_files { check_files(&main, &rules, &mut problems) } else { Vec::new() };
+        let materials = if look_at_files { check_files(&main, &rules, &mut problems) } else { Materials::default() };
         // Half a rule set would only complain of what its other half defines.
         let policy = if rules.complete { rules.compile(&mut problems) } else { None };
         let parts =
-            policy.zip(draft.whole()).and_then(|(policy, settings)| Parts::new(settings, policy, &rules, certificates));
+            policy.zip(draft.whole()).and_then(|(policy, settings)| Parts::new(settings, policy, &rules, materials));
         match parts {
             Some(parts) if problems.is_empty() => Ok(Snapshot::new(parts, self.policy_hash(), self.folder.clone())),
             _ => {
@@ -177,7 +182,7 @@ impl Source {
             context.update(&length.to_be_bytes());
             context.update(&file.bytes);
         }
-        context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::of(context.finish().as_ref())
     }
 }
 
@@ -244,7 +249,7 @@ fn utf8<'t>(text: &'t Text, problems: &mut Vec<Problem>) -> Option<&'t str> {
 }
 
 /// Looks at every file that the configuration names.
-fn check_files(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) -> Vec<Certificate> {
+fn check_files(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) -> Materials {
     let mut tell = |path: &str, checked: Result<(), String>| {
         if let Err(why) = checked {
             problems.push(main.place(path).problem(why));
@@ -252,10 +257,13 @@ fn check_files(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) -> V
     };
     if let Some(store) = &main.draft.store {
         tell("store.path", files::check_folder_of(&store.path));
+        tell("store.password_file", store.password_file.as_deref().map_or(Ok(()), |f| database::password(f).map(drop)));
+        tell("store.ca_file", store.ca_file.as_deref().map_or(Ok(()), database::check_authorities));
     }
-    if let Some(keys) = &main.draft.keys {
-        tell("keys.master_key_file", master_key(&keys.master_key_file).map(drop).map_err(|error| error.to_string()));
-    }
+    let master = main.draft.keys.as_ref().and_then(|keys| {
+        let read = master_key(&keys.master_key_file);
+        read.map_err(|error| tell("keys.master_key_file", Err(error.to_string()))).ok()
+    });
     if let Some(journal) = &main.draft.journal {
         tell("journal.directory", files::check_directory(&journal.directory));
         tell("journal.checkpoint_directory", files::check_directory(&journal.checkpoint_directory));
@@ -266,7 +274,19 @@ fn check_files(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) -> V
     if problems.len() == before && main.complete {
         check_cover(main, rules, &certificates, problems);
     }
-    certificates
+    let clients = tls::read(main, problems);
+    let expiries = expiries(certificate_files(main, rules));
+    Materials::read(certificates, rules, master.as_ref(), problems).at_the_edge(clients, expiries)
+}
+
+/// Every file that holds certificates.
+fn certificate_files<'c>(main: &'c Main<'_>, rules: &'c Rules) -> impl Iterator<Item = &'c Path> {
+    let tls = main.draft.tls.as_ref();
+    let own = tls.into_iter().flat_map(|tls| tls.pairs().into_iter().map(|(certificate, _)| certificate));
+    let clients = tls.and_then(|tls| tls.client_ca.as_deref());
+    let upstreams = rules.upstreams.iter().filter_map(|upstream| upstream.table.ca_file.as_deref());
+    let shown = rules.apps.iter().filter_map(|app| app.table.upstream_auth.as_ref()?.certificate.as_deref());
+    own.chain(clients).chain(upstreams).chain(shown)
 }
 
 fn read_certificates(main: &Main<'_>, problems: &mut Vec<Problem>) -> Vec<Certificate> {
@@ -306,4 +326,8 @@ fn check_cover(main: &Main<'_>, rules: &Rules, certificates: &[Certificate], pro
 #[cfg(test)]
 mod disk_tests;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upstream_tests;

@@ -2,33 +2,37 @@
 
 mod sheet;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::demo::certificates::{self, Issued};
 use ::demo::hospital::{self, Character, DOMAIN, Ports, REGISTRARS, VISITORS};
 use audit::Who;
-use config::Snapshot;
+use config::{LogFormat, LogLevel, Snapshot};
 use directory::Actor;
 use identity::{Enrolment, Officer, Proofing};
-use model::{Clock, MasterKey};
+use model::Clock;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::failure::Failure;
+use crate::log::Log;
 use crate::parts::Parts;
-use crate::run::{self, Beside, Form, stopped};
+use crate::run::{self, Beside, stopped};
+use crate::signals::{Signals, Told};
 use sheet::sheet;
 
 /// What the registrars of the demo may do; in a real site each is granted by itself.
 const REGISTRAR_ROLES: [&str; 3] = ["registrar", "auditor", "sysadmin"];
 /// Under whose name the demo acts on its own host.
 const OPERATOR: &str = "demo";
+/// Where the example's policy has the chart.
+const CHART: u16 = 9101;
 
 /// Where the demo stands.
 pub(crate) struct Place {
@@ -39,7 +43,7 @@ pub(crate) struct Place {
 
 /// Makes the folder, starts the ward chart and the gateway in front of it, and tells what to do.
 pub(crate) fn run(place: &Place) -> Result<(), Failure> {
-    run::log(Form::Text);
+    let log = Log::begin(LogFormat::Text, LogLevel::Info);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let chart = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -57,11 +61,30 @@ pub(crate) fn run(place: &Place) -> Result<(), Failure> {
             Box::new(move |stopping| Box::pin(serve_chart(chart, stopping))),
             Box::new(move |stopping| Box::pin(desk.keep(stopping))),
         ];
-        let outcome = run::run(parts, Some(&file), beside).await;
+        let outcome = run::run(parts, &log, Some(&file), beside).await;
         if matches!(outcome, Err(Failure::Listen { .. })) {
             say("Choose other ports: sekimori demo --https 9443 --http 9080");
         }
         outcome
+    })
+}
+
+/// Makes the folder and stops: for whoever starts the parts by himself.
+pub(crate) fn prepare(place: &Place) -> Result<(), Failure> {
+    Log::begin(LogFormat::Text, LogLevel::Info);
+    furnish(&place.var, Ports { https: place.https, http: place.http, chart: CHART })?;
+    Ok(())
+}
+
+/// The ward chart alone.
+pub(crate) fn chart(listen: SocketAddr) -> Result<(), Failure> {
+    Log::begin(LogFormat::Text, LogLevel::Info);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let failed = |source| Failure::Listen { place: listen.to_string(), source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let mut signals = Signals::new()?;
+        let stop = async move { while !matches!(signals.next().await, Told::Stop(_)) {} };
+        Ok(::demo::chart::serve(listener, stop).await?)
     })
 }
 
@@ -78,14 +101,7 @@ fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), Failure> {
     let file = hospital::write(var, ports)?;
     let key = var.join("master.key");
     if !key.exists() {
-        let text = MasterKey::generate()?.text();
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&key)
-            .and_then(|mut made| made.write_all(text.as_bytes()))
-            .map_err(failed(&key))?;
+        config::new_master_key(&key)?;
     }
     let client = var.join("cli.toml");
     let text = format!("api = \"https://auth.{DOMAIN}:{}\"\nca = \"ca.pem\"\n", ports.https);

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use access::{Described, Explanation};
 use bytes::Bytes;
+use config::Snapshot;
 use http_body_util::BodyExt as _;
-use model::Zone;
-use policy::Decision;
+use policy::RoleSet;
 use portal::{Asked, Explain, Portal};
-use proxy::{Body, BoxError, Context, Explanation, Handlers, Question};
+use proxy::{Body, BoxError, Context, Handlers};
 
 /// The two functions that answer what isn't forwarded.
 pub(crate) fn handlers(portal: Portal) -> Handlers {
@@ -42,30 +43,7 @@ fn boxed(body: impl hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Sen
 pub(crate) struct DataPlane;
 
 impl Explain for DataPlane {
-    fn explain(&self, question: &portal::Question<'_>) -> portal::Answer {
-        let asked = Question {
-            method: question.method,
-            url: question.url,
-            zone: &Zone::named(question.zone),
-            roles: question.roles,
-            at: question.at,
-        };
-        match proxy::explain(question.snapshot, &asked) {
-            Explanation::Refused(refusal) => {
-                portal::Answer { reason: Some(format!("{} {refusal:?}", refusal.status())), ..Default::default() }
-            }
-            Explanation::Ours => portal::Answer { reason: Some("portal".to_owned()), ..Default::default() },
-            Explanation::Decided { app, action, decision } => decided(app, action, decision),
-        }
-    }
-}
-
-fn decided(app: String, action: Option<String>, decision: Decision) -> portal::Answer {
-    let answer = portal::Answer { app: Some(app), action, ..Default::default() };
-    match decision {
-        Decision::Permit(permit) => portal::Answer { permit: true, rule: Some(permit.rule().to_owned()), ..answer },
-        Decision::Deny(denial) => {
-            portal::Answer { reason: Some(denial.reason.name().to_owned()), missing: denial.missing, ..answer }
-        }
+    fn explain(&self, snapshot: &Snapshot, described: &Described, roles: &RoleSet) -> Explanation {
+        proxy::explain(snapshot, described, roles)
     }
 }

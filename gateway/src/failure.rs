@@ -1,5 +1,4 @@
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,6 +13,8 @@ pub(crate) enum Failure {
     MasterKey(#[from] config::MasterKeyError),
     #[error(transparent)]
     Journal(#[from] audit::JournalError),
+    #[error(transparent)]
+    Password(#[from] config::PasswordError),
     #[error(transparent)]
     Store(#[from] store::StoreError),
     #[error(transparent)]
@@ -34,10 +35,8 @@ pub(crate) enum Failure {
     Certificates(#[from] ::demo::certificates::CertificateError),
     #[error("{}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Key(#[from] model::KeyError),
-    #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot listen on {place}: {source}")]
+    Listen { place: String, source: io::Error },
     #[error("stopped because a part of it had stopped")]
     Broken,
     #[error("cannot start: {0}")]
@@ -48,6 +47,6 @@ impl Failure {
     /// Says it on standard error. Exit codes: 2 for a configuration to mend, 1 for all else.
     pub(crate) fn report(&self) -> ExitCode {
         tracing::error!("{self}");
-        ExitCode::from(if matches!(self, Self::Config(_) | Self::MasterKey(_)) { 2 } else { 1 })
+        ExitCode::from(if matches!(self, Self::Config(_) | Self::MasterKey(_) | Self::Password(_)) { 2 } else { 1 })
     }
 }

@@ -1,7 +1,6 @@
 //! The parts of a running gateway, built once and in this order: keys, journal, store, identity,
 //! access, portal, proxy.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::Roles;
@@ -21,7 +20,9 @@ pub(crate) struct Parts {
     pub(crate) current: Current,
     pub(crate) journal: Journal,
     pub(crate) store: Store,
+    pub(crate) clock: Clock,
     pub(crate) sessions: Sessions,
+    pub(crate) logins: Logins,
     pub(crate) enrolment: Enrolment,
     pub(crate) roles: Roles,
     pub(crate) proxy: Proxy,
@@ -36,17 +37,18 @@ impl Parts {
         let settings = &snapshot.settings;
         let master = Arc::new(config::master_key(&settings.keys.master_key_file)?);
         let journal = journal(settings, &master, &clock)?;
-        let store = Store::open(&settings.store.path, settings.server.node.clone(), clock.clone()).await?;
+        let store = Store::open(settings.store.place()?, settings.server.node.clone(), clock.clone()).await?;
+        directory::sweep(&store).await?;
         let rules = RulesSource::of(current.clone());
         let sessions = Sessions::new(store.clone(), rules.clone(), clock.clone());
         let logins = Logins::new(store.clone(), sessions.clone(), rules.clone(), Arc::clone(&master), clock.clone())?;
         let enrolment = Enrolment::new(store.clone(), rules.clone(), Arc::clone(&master), clock.clone())?;
-        let assertions = Assertions::load_or_create(&beside_store(settings, "assertion.key"), &master, rules)?;
+        let assertions = Assertions::load_or_create(&settings.assertion_key(), &master, rules)?;
         let roles = Roles::new(store.clone());
         let portal = Portal::new(portal::Parts {
             current: current.clone(),
             sessions: sessions.clone(),
-            logins,
+            logins: logins.clone(),
             enrolment: enrolment.clone(),
             roles: roles.clone(),
             assertions: assertions.clone(),
@@ -61,16 +63,16 @@ impl Parts {
             assertions,
             journal: journal.clone(),
             master,
-            clock,
+            clock: clock.clone(),
             handlers: doors::handlers(portal),
         };
         let proxy = Proxy::new(plane, Arc::clone(&snapshot))?;
-        Ok(Self { current, journal, store, sessions, enrolment, roles, proxy })
+        Ok(Self { current, journal, store, clock, sessions, logins, enrolment, roles, proxy })
     }
 }
 
 fn journal(settings: &Settings, master: &MasterKey, clock: &Clock) -> Result<Journal, Failure> {
-    let key = NodeKey::load_or_create(&beside_store(settings, "journal.key"), master)?;
+    let key = NodeKey::load_or_create(&settings.journal_key(), master)?;
     let options = Options {
         segment_bytes: settings.journal.segment_size as u64,
         checkpoint_every: settings.journal.checkpoint_every,
@@ -81,9 +83,4 @@ fn journal(settings: &Settings, master: &MasterKey, clock: &Clock) -> Result<Jou
         )
     };
     Ok(Journal::open(options, key, clock.clone())?)
-}
-
-/// Sealed keys stand in the store's folder.
-fn beside_store(settings: &Settings, name: &str) -> PathBuf {
-    settings.store.path.with_file_name(name)
 }

@@ -1,60 +1,43 @@
-//! Running and stopping: listeners, background work, reload, drain.
+//! Running and stopping: listeners, background work, drain.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Event, Outcome, Record, What, Who, Why};
-use config::Snapshot;
-use serde_json::{Value, json};
+use audit::{Event, Outcome, Record, Who, Why};
+use config::{LogFormat, LogLevel, Snapshot};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, sleep_until};
 
+use crate::clock::Check;
 use crate::failure::Failure;
+use crate::health::{self, Desk, Gauges, Phase, Readiness};
+use crate::log::Log;
+use crate::notify;
 use crate::parts::Parts;
-
-/// How long requests in flight may take to finish after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(20);
+use crate::reload::reload;
+use crate::signals::{Signals, Told};
 
 /// `sekimori serve`.
 pub(crate) fn serve(file: &Path) -> Result<(), Failure> {
-    log(Form::Json);
-    let snapshot = load(file)?;
+    let loaded = load(file);
+    let settings = loaded.as_ref().ok().map(|snapshot| &snapshot.settings.log);
+    let (format, level) = settings.map_or((LogFormat::Json, LogLevel::Info), |log| (log.format, log.level));
+    let log = Log::begin(format, level);
+    let snapshot = loaded?;
     runtime(&snapshot)?.block_on(async {
         let parts = Parts::build(snapshot).await?;
-        run(parts, Some(file), Vec::new()).await
+        run(parts, &log, Some(file), Vec::new()).await
     })
 }
 
 /// Reads and checks the configuration; also what a reload does.
 pub(crate) fn load(file: &Path) -> Result<Snapshot, Failure> {
     Ok(config::load(file)?)
-}
-
-/// How log lines look.
-#[derive(Clone, Copy)]
-pub(crate) enum Form {
-    /// For a log collector.
-    Json,
-    /// For a person at a terminal.
-    Text,
-}
-
-/// Log lines go to standard error; `RUST_LOG` chooses which.
-pub(crate) fn log(form: Form) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // A second call changes nothing: the first form stays.
-    let _ = match form {
-        Form::Json => lines.json().try_init(),
-        Form::Text => lines.with_target(false).try_init(),
-    };
 }
 
 /// The runtime with as many workers as configured.
@@ -68,50 +51,57 @@ pub(crate) fn runtime(snapshot: &Snapshot) -> Result<Runtime, Failure> {
 
 /// Serves until SIGTERM or SIGINT. `beside` are tasks that stop with the gateway.
 ///
-/// What carries records and revocations goes on until the last request has ended. Should it end before,
-/// the gateway stops: it would be open without knowing who has left.
-pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) -> Result<(), Failure> {
+/// Once a stop is asked for, readiness says so first; after `server.stop_delay`, or the second time, no more
+/// connections are taken. What carries records and revocations goes on until the last request has ended. Should
+/// it end before, the gateway stops: it would be open without knowing who has left.
+pub(crate) async fn run(parts: Parts, log: &Log, file: Option<&Path>, beside: Vec<Beside>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let snapshot = parts.current.load();
-    let https = listen(snapshot.settings.server.https).await?;
-    let http = match snapshot.settings.server.http {
-        Some(address) => Some(listen(address).await?),
-        None => None,
-    };
+    let listeners = listen(&snapshot).await?;
+    let health = health::Listener::bind(&snapshot.settings.server.health).await?;
     let (stop, stopping) = watch::channel(false);
     let (rest, resting) = watch::channel(false);
     let mut background = background(&parts, &resting);
     let mut beside = together(beside, &stopping);
     let started = note(Event::ProcessStart, &snapshot).detail("pid", std::process::id());
     parts.journal.append_synced(&started).await?;
+    parts.journal.sign_soon();
+    let (phase, phases) = watch::channel(Phase::Starting);
+    let mut watchers = watchers(&parts, health, phases);
     tracing::info!(https = %snapshot.settings.server.https, generation = snapshot.generation, "serving");
-    let served = parts.proxy.serve(proxy::Listeners { https, http, drain: DRAIN }, stopped(stopping));
+    let served = parts.proxy.serve(listeners, stopped(stopping));
     tokio::pin!(served);
-    let (mut stopped_by, mut broken) = (None, false);
+    let mut course = Course::begin(phase, stop);
+    let mut pulse = notify::pulse().map(tokio::time::interval);
+    let mut broken = false;
     loop {
         tokio::select! {
             () = &mut served => break,
             told = signals.next() => match (told, file) {
-                (Told::Stop(signal), _) => {
-                    stopped_by = Some(signal);
-                    stop.send_replace(true);
+                (Told::Stop(signal), _) => course.end(signal, parts.current.load().settings.server.stop_delay),
+                (Told::Reload, Some(file)) if course.stopped_by.is_none() => {
+                    notify::reloading();
+                    reload(&parts, log, file).await;
+                    notify::ready();
                 }
-                (Told::Reload, Some(file)) => reload(&parts, file).await,
-                (Told::Reload, None) => {}
+                (Told::Reload, _) => {}
             },
+            () = course.due() => course.close(),
+            () = beat(&mut pulse) => notify::alive(),
             Some(_) = background.join_next(), if !broken => {
                 tracing::error!("a part that must not stop has stopped; so does the gateway");
                 broken = true;
-                stop.send_replace(true);
+                course.close();
             }
         }
     }
-    stop.send_replace(true);
+    course.close();
     while beside.join_next().await.is_some() {}
     rest.send_replace(true);
     while background.join_next().await.is_some() {}
+    watchers.shutdown().await;
     let mut ended = note(Event::ProcessStop, &parts.current.load());
-    if let Some(signal) = stopped_by {
+    if let Some(signal) = course.stopped_by {
         ended = ended.detail("signal", signal);
     }
     parts.journal.append_synced(&ended).await?;
@@ -120,8 +110,81 @@ pub(crate) async fn run(parts: Parts, file: Option<&Path>, beside: Vec<Beside>) 
     if broken { Err(Failure::Broken) } else { Ok(()) }
 }
 
+/// From serving to stopping.
+struct Course {
+    phase: watch::Sender<Phase>,
+    stop: watch::Sender<bool>,
+    stopped_by: Option<&'static str>,
+    /// When no more connections are taken.
+    until: Option<Instant>,
+}
+
+impl Course {
+    fn begin(phase: watch::Sender<Phase>, stop: watch::Sender<bool>) -> Self {
+        phase.send_replace(Phase::Serving);
+        notify::ready();
+        Self { phase, stop, stopped_by: None, until: None }
+    }
+
+    /// The first time readiness says it and the others have `delay` to hear it; the second time it is now.
+    fn end(&mut self, signal: &'static str, delay: Duration) {
+        if self.stopped_by.is_some() {
+            return self.close();
+        }
+        tracing::info!(signal, "stopping");
+        self.stopped_by = Some(signal);
+        self.phase.send_replace(Phase::Draining);
+        notify::stopping();
+        self.until = Some(Instant::now() + delay);
+    }
+
+    /// Ready once connections are to be refused.
+    async fn due(&self) {
+        match self.until {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more connections.
+    fn close(&mut self) {
+        self.until = None;
+        self.phase.send_replace(Phase::Draining);
+        self.stop.send_replace(true);
+    }
+}
+
+async fn beat(pulse: &mut Option<Interval>) {
+    match pulse {
+        Some(pulse) => drop(pulse.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// A task that stops with the gateway.
 pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<bool>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
+
+/// Who looks at the gateway and changes nothing of it: the clock's check, and health.
+fn watchers(parts: &Parts, health: Option<health::Listener>, phases: watch::Receiver<Phase>) -> JoinSet<()> {
+    let check = Check::new(parts.current.clone(), parts.journal.clone(), parts.clock.clone());
+    let desk = Desk {
+        readiness: Readiness::new(parts.journal.clone(), parts.store.clone(), check.standing(), phases),
+        gauges: Gauges {
+            current: parts.current.clone(),
+            journal: parts.journal.clone(),
+            sessions: parts.sessions.clone(),
+            logins: parts.logins.clone(),
+            proxy: parts.proxy.clone(),
+            started_at: parts.clock.now(),
+        },
+    };
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = health {
+        tasks.spawn(health::serve(listener, Arc::new(desk)));
+    }
+    tasks.spawn(check.run());
+    tasks
+}
 
 /// The pump, the sessions' keeper and the roles' memory.
 fn background(parts: &Parts, resting: &watch::Receiver<bool>) -> JoinSet<()> {
@@ -148,53 +211,23 @@ pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
-}
-
-/// Swaps one snapshot for the next, or says why not and keeps the old one (design.md §10).
-async fn reload(parts: &Parts, file: &Path) {
-    let former = parts.current.load();
-    let outcome = swap(parts, file).await;
-    let (event, result, reason) = match &outcome {
-        Ok(_) => (Event::ConfigLoad, Outcome::Ok, None),
-        Err(reason) => (Event::ConfigReject, Outcome::Failed, Some(reason.as_str())),
+async fn listen(snapshot: &Snapshot) -> Result<proxy::Listeners, Failure> {
+    let server = &snapshot.settings.server;
+    let https = bind(server.https).await?;
+    let http = match server.http {
+        Some(address) => Some(bind(address).await?),
+        None => None,
     };
-    let snapshot = parts.current.load();
-    let mut record = Record::new(event, result)
-        .who(Who::system("reload"))
-        .what(What::thing("configuration", &file.display().to_string()))
-        .why(Why { reason, ..in_force(&snapshot) });
-    match outcome {
-        Ok(generation) => {
-            record = record.change(&described(&former), &described(&snapshot));
-            tracing::info!(generation, "reloaded");
-        }
-        Err(reason) => tracing::error!(reason, "reload refused; the old configuration stays"),
-    }
-    if let Err(error) = parts.journal.append_synced(&record).await {
-        tracing::error!(%error, "the reload is not on record");
-    }
+    Ok(proxy::Listeners { https, http, drain: server.drain })
 }
 
-async fn swap(parts: &Parts, file: &Path) -> Result<u64, String> {
-    let path = file.to_owned();
-    let next = tokio::task::spawn_blocking(move || load(&path))
-        .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
-    let snapshot = parts.current.prepare(next).map_err(|error| error.to_string())?;
-    let plane = parts.proxy.plane(Arc::clone(&snapshot)).map_err(|error| error.to_string())?;
-    parts.current.install(Arc::clone(&snapshot));
-    parts.proxy.install(plane);
-    Ok(snapshot.generation)
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let failed = |source| Failure::Listen { place: address.to_string(), source };
+    TcpListener::bind(address).await.map_err(failed)
 }
 
-fn described(snapshot: &Snapshot) -> Value {
-    json!({ "policy": snapshot.policy_hash, "generation": snapshot.generation })
-}
-
-fn in_force(snapshot: &Snapshot) -> Why<'_> {
+/// What rules are in force.
+pub(crate) fn in_force(snapshot: &Snapshot) -> Why<'_> {
     Why { policy: Some(&snapshot.policy_hash), generation: Some(snapshot.generation), ..Why::default() }
 }
 
@@ -203,34 +236,4 @@ fn note(event: Event, snapshot: &Snapshot) -> Record {
         .who(Who::system("gateway"))
         .why(in_force(snapshot))
         .detail("version", env!("CARGO_PKG_VERSION"))
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Told::Reload,
-        }
-    }
-}
-
-/// What a signal asks for.
-enum Told {
-    Stop(&'static str),
-    Reload,
 }

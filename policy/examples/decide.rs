@@ -65,7 +65,6 @@ fn time(policy: &Policy, (roles, action): &(RoleSet, ActionId), times: u32) -> f
         zone: "ward",
         local: LocalTime { weekday: Weekday::Monday, minute: 600 },
         aal2: true,
-        until: None,
     };
     let started = Instant::now();
     for _ in 0..times {

@@ -6,7 +6,7 @@ use crate::decide::UNKNOWN_ZONE;
 use crate::error::{Fault, Place, RuleError};
 use crate::pattern::Pattern;
 use crate::route::Router;
-use crate::rules::{Action, AppRules, Birthright, Condition, Hours, PatientRule, Permission, Role, RuleSet};
+use crate::rules::{Action, AppRules, Birthright, Condition, Hours, Lookup, PatientRule, Permission, Role, RuleSet};
 
 /// Roles that a policy holds.
 const MAX_ROLES: usize = 10_000;
@@ -143,7 +143,19 @@ impl<'r> Check<'r> {
                 | PatientRule::Form(field)
                 | PatientRule::ResponseHeader(field),
             ) if field.is_empty() => self.report(place, name, Fault::Empty("patient")),
+            Some(PatientRule::Lookup(lookup)) => self.lookup(lookup, place, name),
             _ => {}
+        }
+    }
+
+    fn lookup(&mut self, lookup: &Lookup, place: Place, name: &str) {
+        if !is_pointer(&lookup.pointer) {
+            self.report(place, name, Fault::BadPointer(lookup.pointer.clone()));
+        }
+        // A fragment is never sent, and a look-up without a parameter asks for nobody in particular.
+        let plain = lookup.path.starts_with('/') && lookup.path.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        if !plain || lookup.pieces().is_none_or(|pieces| pieces.len() < 3) {
+            self.report(place, name, Fault::BadLookup(lookup.path.clone()));
         }
     }
 
@@ -158,11 +170,15 @@ impl<'r> Check<'r> {
                     continue;
                 }
             };
-            if let Some(PatientRule::Path(parameter)) = &action.patient
-                && !parameter.is_empty()
-                && !pattern.parameters().any(|p| **p == **parameter)
-            {
-                self.report(place, &name, Fault::NoSuchParameter(parameter.clone()));
+            let needed = match &action.patient {
+                Some(PatientRule::Path(parameter)) => vec![parameter.as_str()],
+                Some(PatientRule::Lookup(lookup)) => lookup.parameters().collect(),
+                _ => Vec::new(),
+            };
+            for parameter in needed.into_iter().filter(|parameter| !parameter.is_empty()) {
+                if !pattern.parameters().any(|p| **p == *parameter) {
+                    self.report(place, &name, Fault::NoSuchParameter(parameter.to_owned()));
+                }
             }
             let mut conflicts = router.insert(&pattern, &action.methods, at.1, path);
             // A method listed twice is already reported as that.

@@ -13,8 +13,8 @@ pub(crate) struct Compiled {
 /// What a condition says at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It holds, for that many minutes more; `None`: without end.
-    Holds(Option<u16>),
+    /// It holds.
+    Holds,
     /// It fails by its zones, its hours, or both.
     Fails { zone: bool, hours: bool },
 }
@@ -35,15 +35,13 @@ impl Compiled {
 
     pub(crate) fn check(&self, zone: &str, local: LocalTime) -> Verdict {
         let in_zone = self.zones.is_empty() || self.zones.iter().any(|z| z == zone);
-        let left = match &self.windows {
-            None => Some(None),
-            Some(_) if u32::from(local.minute) >= DAY => None,
-            Some(windows) => open_for(windows, local.minute_of_week()),
+        let in_hours = match &self.windows {
+            None => true,
+            // A minute that no day has.
+            Some(_) if u32::from(local.minute) >= DAY => false,
+            Some(windows) => windows.iter().any(|window| is_open(window, local.minute_of_week())),
         };
-        match (in_zone, left) {
-            (true, Some(left)) => Verdict::Holds(left),
-            _ => Verdict::Fails { zone: !in_zone, hours: left.is_none() },
-        }
+        if in_zone && in_hours { Verdict::Holds } else { Verdict::Fails { zone: !in_zone, hours: !in_hours } }
     }
 }
 
@@ -54,23 +52,9 @@ fn windows_of(hours: &Hours) -> impl Iterator<Item = (u32, u32)> {
     days.iter().map(move |day| (day.start() + from, length))
 }
 
-/// Minutes until no window is open any more: `None` closed now, `Some(None)` never. Windows that touch or
-/// overlap are one.
-fn open_for(windows: &[(u32, u32)], now: u32) -> Option<Option<u16>> {
-    let mut left = 0;
-    while left < WEEK {
-        let at = (now + left) % WEEK;
-        let further = windows.iter().filter_map(|&(from, length)| length.checked_sub((at + WEEK - from) % WEEK)).max();
-        match further {
-            None | Some(0) => break,
-            Some(minutes) => left += minutes,
-        }
-    }
-    match left {
-        0 => None,
-        WEEK.. => Some(None),
-        _ => Some(u16::try_from(left).ok()),
-    }
+/// Windows may pass the end of the week, which is no end.
+fn is_open(&(from, length): &(u32, u32), now: u32) -> bool {
+    (now + WEEK - from) % WEEK < length
 }
 
 #[cfg(test)]
@@ -97,8 +81,8 @@ mod tests {
         use Weekday::{Monday, Tuesday};
         let c = compiled(vec![hours(&[Monday], 9, 17)]);
         assert_eq!(c.check("ward", at(Monday, 8, 59)), CLOSED);
-        assert_eq!(c.check("ward", at(Monday, 9, 0)), Verdict::Holds(Some(480)));
-        assert_eq!(c.check("ward", at(Monday, 16, 59)), Verdict::Holds(Some(1)));
+        assert_eq!(c.check("ward", at(Monday, 9, 0)), Verdict::Holds);
+        assert_eq!(c.check("ward", at(Monday, 16, 59)), Verdict::Holds);
         assert_eq!(c.check("ward", at(Monday, 17, 0)), CLOSED);
         assert_eq!(c.check("ward", at(Tuesday, 12, 0)), CLOSED);
     }
@@ -108,23 +92,28 @@ mod tests {
         use Weekday::{Friday, Monday, Saturday, Sunday};
         let c = compiled(vec![hours(&[Friday, Sunday], 22, 6)]);
         assert_eq!(c.check("ward", at(Friday, 5, 0)), CLOSED);
-        assert_eq!(c.check("ward", at(Friday, 22, 0)), Verdict::Holds(Some(480)));
-        assert_eq!(c.check("ward", at(Saturday, 5, 59)), Verdict::Holds(Some(1)));
+        assert_eq!(c.check("ward", at(Friday, 22, 0)), Verdict::Holds);
+        assert_eq!(c.check("ward", at(Saturday, 5, 59)), Verdict::Holds);
         assert_eq!(c.check("ward", at(Saturday, 22, 0)), CLOSED);
         // The week's end is no end.
-        assert_eq!(c.check("ward", at(Monday, 1, 0)), Verdict::Holds(Some(300)));
+        assert_eq!(c.check("ward", at(Monday, 1, 0)), Verdict::Holds);
         assert_eq!(c.check("ward", at(Monday, 6, 0)), CLOSED);
     }
 
     #[test]
-    fn windows_that_touch_are_one_and_a_full_week_never_closes() {
-        use Weekday::{Monday, Tuesday};
+    fn windows_that_touch_leave_no_gap_and_a_full_day_closes_never() {
+        use Weekday::{Monday, Sunday, Tuesday};
         let c = compiled(vec![hours(&[Monday], 8, 12), hours(&[Monday], 12, 24), hours(&[Tuesday], 0, 1)]);
-        assert_eq!(c.check("ward", at(Monday, 8, 0)), Verdict::Holds(Some(17 * 60)));
+        for (hour, minute) in [(8, 0), (11, 59), (12, 0), (23, 59)] {
+            assert_eq!(c.check("ward", at(Monday, hour, minute)), Verdict::Holds, "{hour}:{minute}");
+        }
+        assert_eq!(c.check("ward", at(Tuesday, 0, 59)), Verdict::Holds);
+        assert_eq!(c.check("ward", at(Tuesday, 1, 0)), CLOSED);
         let always = compiled(vec![hours(&[], 0, 24)]);
-        assert_eq!(always.check("ward", at(Monday, 8, 0)), Verdict::Holds(None));
+        assert_eq!(always.check("ward", at(Sunday, 23, 59)), Verdict::Holds);
         let midnight = compiled(vec![hours(&[Monday], 20, 0)]);
-        assert_eq!(midnight.check("ward", at(Monday, 20, 0)), Verdict::Holds(Some(240)));
+        assert_eq!(midnight.check("ward", at(Monday, 23, 59)), Verdict::Holds);
+        assert_eq!(midnight.check("ward", at(Tuesday, 0, 0)), CLOSED);
     }
 
     #[test]
@@ -137,7 +126,7 @@ mod tests {
         });
         let noon = at(Weekday::Monday, 12, 0);
         let night = at(Weekday::Monday, 2, 0);
-        assert_eq!(c.check("ward", noon), Verdict::Holds(Some(300)));
+        assert_eq!(c.check("ward", noon), Verdict::Holds);
         assert_eq!(c.check("remote", noon), Verdict::Fails { zone: true, hours: false });
         assert_eq!(c.check("ward", night), CLOSED);
         assert_eq!(c.check("remote", night), Verdict::Fails { zone: true, hours: true });

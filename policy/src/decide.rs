@@ -31,8 +31,6 @@ pub struct Query<'q> {
     pub local: LocalTime,
     /// The session was opened at AAL2, computed from verified factors (C-01).
     pub aal2: bool,
-    /// When the roles or the session end by themselves, in seconds since 1970-01-01 UTC; carried into the permit.
-    pub until: Option<i64>,
 }
 
 /// The answer.
@@ -52,14 +50,11 @@ impl Decision {
 }
 
 /// The proof that the policy permits an action. Only [`Policy::decide`] makes one, each for one request.
-/// It is a lease: whoever keeps a stream open asks again when session, roles or policy change, and before
-/// [`Permit::until`] and [`Permit::minutes_left`] have passed.
+/// It is a lease: whoever keeps a stream open asks again and again.
 #[derive(Debug)]
 pub struct Permit {
     ground: Arc<Ground>,
     action: ActionId,
-    minutes_left: Option<u16>,
-    until: Option<i64>,
 }
 
 impl Permit {
@@ -91,16 +86,6 @@ impl Permit {
     /// The role is a privileged one: the act is recorded and synced first.
     pub fn privileged(&self) -> bool {
         self.ground.privileged
-    }
-
-    /// Whole minutes, counted from the start of the query's minute, until the hours close; `None`: they don't.
-    pub const fn minutes_left(&self) -> Option<u16> {
-        self.minutes_left
-    }
-
-    /// What the query said: seconds since 1970-01-01 UTC.
-    pub const fn until(&self) -> Option<i64> {
-        self.until
     }
 }
 
@@ -229,40 +214,23 @@ impl Policy {
         }
     }
 
-    /// Of the grounds whose condition holds, the first that is not privileged before one that is, and
-    /// among those the one that holds longest.
+    /// Of the grounds whose condition holds, the first. They come with those that need no privilege before
+    /// those that do, and then with those without a condition first.
     fn permit_by<'g>(
         &self,
-        grounds: impl Iterator<Item = &'g Arc<Ground>> + Clone,
+        mut grounds: impl Iterator<Item = &'g Arc<Ground>> + Clone,
         query: &Query<'_>,
     ) -> Result<Permit, Denial> {
-        let mut best: Option<(&Arc<Ground>, Option<u16>)> = None;
-        for ground in grounds.clone() {
-            let Some(minutes_left) = self.holds(ground, query) else { continue };
-            let preference = |g: &Ground, left: Option<u16>| (!g.privileged, left.map_or(u32::MAX, u32::from));
-            if best.is_none_or(|(known, left)| preference(ground, minutes_left) > preference(known, left)) {
-                best = Some((ground, minutes_left));
-            }
-            // The grounds come with the best first: nothing goes before one that always holds.
-            if minutes_left.is_none() {
-                break;
-            }
-        }
-        match best {
-            Some((ground, minutes_left)) => {
-                Ok(Permit { ground: Arc::clone(ground), action: query.action, minutes_left, until: query.until })
-            }
-            None => Err(self.failed_conditions(grounds, query)),
+        let all = grounds.clone();
+        match grounds.find(|ground| self.holds(ground, query)) {
+            Some(ground) => Ok(Permit { ground: Arc::clone(ground), action: query.action }),
+            None => Err(self.failed_conditions(all, query)),
         }
     }
 
-    /// `Some` if the ground's condition holds: for how many minutes, or without end.
-    fn holds(&self, ground: &Ground, query: &Query<'_>) -> Option<Option<u16>> {
-        let Some(index) = ground.condition else { return Some(None) };
-        match self.condition(index)?.check(query.zone, query.local) {
-            Condition::Holds(minutes_left) => Some(minutes_left),
-            Condition::Fails { .. } => None,
-        }
+    fn holds(&self, ground: &Ground, query: &Query<'_>) -> bool {
+        let Some(index) = ground.condition else { return true };
+        self.condition(index).is_some_and(|it| it.check(query.zone, query.local) == Condition::Holds)
     }
 
     /// All conditions failed: which zones and hours would do. Where it is only the hour for some role, the

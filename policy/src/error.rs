@@ -120,6 +120,9 @@ pub enum Fault {
         /// The other action.
         other: String,
     },
+    /// A look-up whose path is none, or asks for nothing in particular.
+    #[error("\"{0}\" is not a look-up: write a path with a parameter, as /instances/{{id}}/patient")]
+    BadLookup(String),
     /// The patient rule names a path parameter that this path lacks.
     #[error("the patient rule needs the parameter {{{0}}}, which the path lacks")]
     NoSuchParameter(String),

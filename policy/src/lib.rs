@@ -31,6 +31,7 @@ pub use policy::Policy;
 pub use roles::RoleSet;
 pub use route::{Routed, Routing};
 pub use rules::{
-    Action, AppRules, Birthright, Condition, Hours, PathEncoding, PatientRule, Permission, Role, RuleSet, Title,
+    Action, ActionClass, AppRules, Birthright, Condition, Download, Hours, Lookup, PathEncoding, PatientRule,
+    Permission, Role, RuleSet, Title,
 };
 pub use time::{LocalTime, Weekday};

@@ -16,11 +16,11 @@ pub enum PathFault {
     NoSlash,
     /// A byte that no path holds raw: space, control, `#`, `\`, or not ASCII.
     RawByte,
-    /// `//`
+    /// `//`, or nothing before an encoded `;`.
     EmptySegment,
-    /// `.` or `..`, however it is encoded.
+    /// `.` or `..`, however it is encoded, also before an encoded `;` or spaces.
     DotSegment,
-    /// `%2f`, or `%5c` where the app isn't opaque.
+    /// `%2f`; `%5c`, unless the app is opaque and it is the second byte of a character in CP932.
     EncodedSeparator,
     /// `%00` or another encoded control.
     EncodedControl,
@@ -104,8 +104,12 @@ fn check_segment<'p>(segment: &'p str, last: bool, rules: &AppRules) -> Result<&
     if name.is_empty() && !(last && segment.is_empty()) {
         return Err(PathFault::EmptySegment);
     }
-    match &*decoded(name, rules.path_encoding)? {
+    let whole = decoded(name, rules.path_encoding)?;
+    // Some servers decode first and take parameters off after, and some file systems trim spaces.
+    let bare = whole.split(|&b| b == b';').next().unwrap_or_default();
+    match bare.trim_ascii_end() {
         b"." | b".." => Err(PathFault::DotSegment),
+        _ if bare.is_empty() && !whole.is_empty() => Err(PathFault::EmptySegment),
         _ => Ok(name),
     }
 }
@@ -136,10 +140,24 @@ fn decoded(text: &str, encoding: PathEncoding) -> Result<Cow<'_, [u8]>, PathFaul
     {
         return Err(PathFault::DoubleEncoding);
     }
-    if encoding == PathEncoding::Strict && std::str::from_utf8(&bytes).is_err() {
-        return Err(PathFault::NotUtf8);
+    match encoding {
+        PathEncoding::Strict if std::str::from_utf8(&bytes).is_err() => Err(PathFault::NotUtf8),
+        PathEncoding::Opaque if has_backslash(&bytes) => Err(PathFault::EncodedSeparator),
+        _ => Ok(Cow::Owned(bytes)),
     }
-    Ok(Cow::Owned(bytes))
+}
+
+/// Holds the text a `\`, which some servers take for `/`, other than as the second byte of a character in CP932?
+fn has_backslash(text: &[u8]) -> bool {
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => return true,
+            0x81..=0x9f | 0xe0..=0xfc => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// The byte of two leading hexadecimal digits, and what follows them.
@@ -169,6 +187,9 @@ pub(crate) fn fold(segment: &str) -> Cow<'_, [u8]> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -187,6 +208,10 @@ mod tests {
             ("/public/..;/admin", PathFault::Parameter),
             ("/public;x=y/admin", PathFault::Parameter),
             ("/public;", PathFault::Parameter),
+            ("/public/..%3bx/admin", PathFault::DotSegment),
+            ("/.%3B/admin", PathFault::DotSegment),
+            ("/public/..%20%20/admin", PathFault::DotSegment),
+            ("/%3b/admin", PathFault::EmptySegment),
             ("//admin", PathFault::EmptySegment),
             ("/public//admin", PathFault::EmptySegment),
             ("//", PathFault::EmptySegment),
@@ -247,6 +272,18 @@ mod tests {
         assert_eq!(Path::parse("/%95%2f", &rules).err(), Some(PathFault::EncodedSeparator));
         assert_eq!(Path::parse("/%95%00", &rules).err(), Some(PathFault::EncodedControl));
         assert_eq!(Path::parse("/%2e%2e/", &rules).err(), Some(PathFault::DotSegment));
+    }
+
+    /// Found by fuzzing: `/%5cadmin` was no `/admin` here, and is one to a Windows server.
+    #[test]
+    fn atk_a02_an_opaque_path_holds_a_backslash_only_as_half_a_character() {
+        let rules = AppRules { path_encoding: PathEncoding::Opaque, ..AppRules::default() };
+        for path in ["/%5cadmin", "/a%5Cb", "/..%5cadmin", "/%95%5C%5Cadmin", "/%95%95%5Cadmin", "/%b1%5Cadmin"] {
+            assert_eq!(Path::parse(path, &rules).err(), Some(PathFault::EncodedSeparator), "{path}");
+        }
+        for path in ["/%95%5C%95%5C", "/%83A%83%5C", "/a%e0%5Cb"] {
+            assert!(Path::parse(path, &rules).is_ok(), "{path}");
+        }
     }
 
     #[test]

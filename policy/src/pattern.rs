@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crate::PatternFault;
+use crate::path::fold;
 
 /// Segments that a pattern may have: the depth of the router's search.
 const MAX_SEGMENTS: usize = 64;
@@ -57,6 +58,8 @@ impl Segment {
         match text {
             "" if !last => return Err(PatternFault::EmptySegment),
             "." | ".." => return Err(PatternFault::DotSegment),
+            // Of `...` some servers leave nothing.
+            _ if !text.is_empty() && fold(text).is_empty() => return Err(PatternFault::DotSegment),
             _ => {}
         }
         let mut bytes = text.bytes();
@@ -156,6 +159,8 @@ mod tests {
             ("/a//b", PatternFault::EmptySegment),
             ("/a/../b", PatternFault::DotSegment),
             ("/a/.", PatternFault::DotSegment),
+            ("/a/...", PatternFault::DotSegment),
+            ("/a/.%20/b", PatternFault::DotSegment),
             ("/a?b", PatternFault::Byte('?')),
             ("/a#b", PatternFault::Byte('#')),
             ("/a;b", PatternFault::Byte(';')),

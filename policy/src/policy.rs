@@ -49,7 +49,6 @@ use crate::rules::{Action, AppRules, Role, RuleSet};
 ///     zone: "ward",
 ///     local: LocalTime { weekday: Weekday::Monday, minute: 9 * 60 },
 ///     aal2: true,
-///     until: None,
 /// });
 /// assert!(decision.is_permit());
 /// # Ok::<(), String>(())

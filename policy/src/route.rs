@@ -147,7 +147,11 @@ impl Router {
         if end.rank.iter().all(|rank| *rank == Rank::Literal) {
             return false;
         }
-        let mut segments: Vec<Cow<'_, [u8]>> = path.segments.iter().map(|s| fold(s)).collect();
+        let final_slash = path.segments.last().is_some_and(|segment| segment.is_empty());
+        // A segment of which nothing is left is as good as none: `/.../admin`.
+        let mut segments: Vec<Cow<'_, [u8]>> =
+            path.segments.iter().map(|s| fold(s)).filter(|s| !s.is_empty()).collect();
+        segments.extend(final_slash.then_some(Cow::Borrowed(&b""[..])));
         if self.leads_elsewhere(&segments, at, end, claim, method) {
             return true;
         }

@@ -50,6 +50,8 @@ pub enum PathEncoding {
 pub struct Action {
     /// The action's name, unique in its app.
     pub name: String,
+    /// What people read; `None`: the name.
+    pub title: Option<Title>,
     /// The methods, upper case. `HEAD` goes where `GET` goes.
     pub methods: Vec<String>,
     /// The path patterns: `/patients/{id}` (one whole segment, not empty), `/static/{*rest}` (all
@@ -60,6 +62,31 @@ pub struct Action {
     pub patient: Option<PatientRule>,
     /// A request of this action counts as a human act even without the page's script (H-28).
     pub human: bool,
+    /// What it is for.
+    pub class: ActionClass,
+    /// What becomes of an answer that is a download; `None`: what the app says.
+    pub download: Option<Download>,
+}
+
+/// What an action is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ActionClass {
+    /// Working with the app.
+    #[default]
+    Use,
+    /// Carrying data out of it: every answer is recorded as that (S-22).
+    Export,
+}
+
+/// What becomes of an answer that a browser would save as a file (S-22), the strictest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Download {
+    /// It is refused.
+    Deny,
+    /// It is shown instead, if browsers can show it, and refused if not.
+    Inline,
+    /// It passes, recorded as carried out.
+    Allow,
 }
 
 /// Where the patient of a request is found.
@@ -77,6 +104,39 @@ pub enum PatientRule {
     ResponseHeader(String),
     /// The value at this JSON pointer (RFC 6901) in the response body.
     ResponseJson(String),
+    /// What the upstream itself says of the thing that the path names.
+    Lookup(Lookup),
+}
+
+/// A question to the upstream: whose is the thing with this id?
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lookup {
+    /// What is asked for with GET: a path, perhaps with a query, in which `{name}` stands for the path
+    /// parameter of that name.
+    pub path: String,
+    /// Where in the answer the patient stands: a JSON pointer (RFC 6901).
+    pub pointer: String,
+}
+
+impl Lookup {
+    /// The text and the parameters of the path by turns, beginning with a text: `/x/`, `id`, `/patient`.
+    /// `None`: a brace is left open.
+    pub fn pieces(&self) -> Option<Vec<&str>> {
+        let mut pieces = Vec::new();
+        let mut rest = self.path.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) = after.split_once('}')?;
+            pieces.extend([before, name]);
+            rest = behind;
+        }
+        pieces.push(rest);
+        Some(pieces)
+    }
+
+    /// The names of the parameters it needs.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.pieces().unwrap_or_default().into_iter().skip(1).step_by(2)
+    }
 }
 
 /// A named set of permits and denies.

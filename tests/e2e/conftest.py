@@ -7,9 +7,24 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import store  # noqa: E402
 from hospital import DOMAIN, Hospital  # noqa: E402
 from raw import Door  # noqa: E402
 from upstream import Request, Upstream  # noqa: E402
+
+
+
+def pytest_addoption(parser):
+    parser.addoption("--store", choices=sorted(store.KINDS), default="sqlite", help="what the hospitals' stores are")
+
+
+def pytest_configure(config):
+    Hospital.stores = store.KINDS[config.getoption("--store")]
+
+
+def pytest_unconfigure():
+    store.stop()
+
 
 PHYSICIAN, NURSE, CLERK, RADIOGRAPHER = "000102", "000123", "000302", "000212"
 
@@ -28,6 +43,20 @@ def seen(recorder):
     recorder.answer, recorder.receive = Upstream.plain, Request.take_body
     yield recorder
     recorder.answer, recorder.receive = Upstream.plain, Request.take_body
+
+
+@pytest.fixture()
+def started():
+    """Prepares and starts a hospital of a test's own, and stops it when the test has ended, however it ended."""
+    running = []
+
+    def start(hospital):
+        running.append(hospital)
+        return hospital.prepare().start()
+
+    yield start
+    for hospital in running:
+        hospital.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A hospital in a temporary folder: the real `sekimori` and `sekimorictl`, configured as an administrator would."""
 
-import contextlib
 import datetime
 import html
+import http.client
 import ipaddress
 import json
 import os
@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import time
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import store
 from passkey import Passkey
 from totp import Totp
 from web import NAVIGATION, Web
@@ -50,6 +50,8 @@ class Hospital:
     """`settings` are lines that replace or extend the demo's main file; `upstreams` give apps their ports.
     With `clock`, the gateway's wall clock is ours to move (`forward`)."""
 
+    stores = store.File  # what the run was asked for (`--store`)
+
     def __init__(self, folder, upstreams=None, settings=None, clock=False):
         self.folder = pathlib.Path(folder)
         self.environment, self.ahead = ENVIRONMENT, 0
@@ -62,6 +64,7 @@ class Hospital:
         hosts = self._apps()
         self.ca = var / "ca.pem"
         certificates(var, [f"auth.{DOMAIN}", *hosts])
+        self.store = self.stores(self.folder)
         self.file = self.folder / "sekimori.toml"
         self.file.write_text(self._main(settings or {}))
         (var / "cli.toml").write_text(f'api = "https://auth.{DOMAIN}:{self.https}"\nca = "ca.pem"\n')
@@ -93,7 +96,7 @@ class Hospital:
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.http}")
         given = {"login": {"argon2_memory": '"19MiB"', "argon2_passes": "2", "attempts_per_minute": "10000"},
                  "limits": {"requests_per_second": "100000", "connections_per_address": "4096"}}
-        for table, options in settings.items():
+        for table, options in [("store", self.store.options), *settings.items()]:
             given.setdefault(table, {}).update(options)
         for table, options in given.items():
             lines = "\n".join(f"{name} = {value}" for name, value in options.items())
@@ -128,9 +131,15 @@ class Hospital:
 
     # The server
 
+    def make_key(self):
+        """The master key, for whoever seals secrets before the rest; made once."""
+        key = self.folder / "var" / "master.key"
+        if not key.exists():
+            self.ctl("key", "init", str(key), client=False)
+
     def prepare(self):
         """Master key and two registrars, as a site begins."""
-        self.ctl("key", "init", str(self.folder / "var" / "master.key"), client=False)
+        self.make_key()
         code = None
         for number, name in (("900001", "関 守"), ("900002", "番 人")):
             told = self.ctl("bootstrap", "--config", str(self.file), "--registrar", number, name,
@@ -163,6 +172,19 @@ class Hospital:
             self.process.send_signal(how)
             self.process.wait(30)
 
+    def health(self, path="/readyz"):
+        """What the gateway says of itself to operators: status and text."""
+        connection = http.client.HTTPConnection("localhost", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.settimeout(10)
+            connection.sock.connect(str(self.folder / "var" / "health.sock"))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
 
@@ -175,12 +197,13 @@ class Hospital:
 
     # People
 
-    def ctl(self, *arguments, client=True, expect=0):
-        """Runs `sekimorictl`; its JSON. `client` is another `cli.toml`, or False; `expect` the exit code."""
+    def ctl(self, *arguments, client=True, expect=0, stdin=None):
+        """Runs `sekimorictl`; its JSON. `client` is another `cli.toml`, or False; `expect` the exit code; `stdin`
+        what is typed."""
         command = [BINARIES / "sekimorictl", "--output", "json"]
         if client:
             command += ["--client", self.folder / "var" / "cli.toml" if client is True else client]
-        ran = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60,
+        ran = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, input=stdin,
                              env=self.environment if not client else ENVIRONMENT)
         assert ran.returncode == expect, f"{arguments}: {ran.returncode}: {ran.stdout}{ran.stderr}"
         text = ran.stdout.strip() or ran.stderr.strip()
@@ -215,12 +238,9 @@ class Hospital:
 
     def journaled(self, event=None):
         """The journal's records, once none waits in the store's outbox any more."""
-        wait_until(self._outbox_is_empty, "the records of the store are in the journal")
+        unsent = "SELECT COUNT(*) FROM outbox WHERE journaled_at IS NULL"
+        wait_until(lambda: self.store.number(unsent) == 0, "the records of the store are in the journal")
         return self.records(event)
-
-    def _outbox_is_empty(self):
-        with contextlib.closing(sqlite3.connect(f"file:{self.folder}/var/store.db?mode=ro", uri=True)) as store:
-            return store.execute("SELECT 1 FROM outbox WHERE journaled_at IS NULL LIMIT 1").fetchone() is None
 
     def records(self, event=None):
         """The journal's records, from its files."""
@@ -341,7 +361,7 @@ def certificates(folder, hosts):
                    .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
                    .public_key(key.public_key()).serial_number(x509.random_serial_number())
                    .not_valid_before(now - datetime.timedelta(days=1))
-                   .not_valid_after(now + datetime.timedelta(days=30)))
+                   .not_valid_after(now + datetime.timedelta(days=90)))
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
         return builder.sign(issuer_key, hashes.SHA256())
@@ -356,7 +376,7 @@ def certificates(folder, hosts):
     leaf = sign("test gateway", key, "test CA", ca_key, [
         (names, False), (x509.BasicConstraints(ca=False, path_length=None), True),
         (x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), False),
-        (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), False)])
+        (x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH, x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH]), False)])
     pem = serialization.Encoding.PEM
     (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
     (folder / "tls.pem").write_bytes(leaf.public_bytes(pem))

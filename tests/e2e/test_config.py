@@ -107,7 +107,7 @@ MISTAKES = {
     "upstream no app uses": (
         LAB,
         "[[condition]]",
-        '[[upstream]]\nname = "idle"\naddress = "http://127.0.0.1:2"\n[[condition]]',
+        '[[upstream]]\nname = "idle"\nmembers = ["http://127.0.0.1:2"]\n[[condition]]',
         '"idle"',
         "no app uses",
     ),

@@ -7,12 +7,13 @@ import shutil
 import signal
 import ssl
 import threading
+import time
 
 import pytest
 
 from conftest import CLERK, NURSE, PHYSICIAN, RADIOGRAPHER
 from faults import Deleted, FullDisk, ReadOnly
-from hospital import Hospital, options, wait_until
+from hospital import DOMAIN, Hospital, options, wait_until
 from journal import Copy, by_script, by_sekimorictl
 from raw import Door
 from upstream import Upstream
@@ -206,13 +207,43 @@ def test_a_login_during_the_fault_opens_nothing_and_works_after_it(troubled, tmp
     asked = nurse.go()
     troubled.fault.strike()
     wait_until(lambda: troubled.web().open(recorder + "/").status == 503, "the fault is felt")
-    answer = json.dumps(nurse.passkey.sign(options(asked)))
-    refused = nurse.web.submit(asked, asked.form("/login/passkey"), {"credential": answer})
+    begun = len(troubled.records("session.start"))
+    answer = {"credential": json.dumps(nurse.passkey.sign(options(asked)))}
+    since = time.monotonic()
+    refused = nurse.web.submit(asked, asked.form("/login/passkey"), answer)
     assert refused.status == 503, (refused.status, refused.text)
+    assert time.monotonic() - since < 4, "known to be in vain, it is not tried"
     assert nurse.web.open(recorder + "/").text != "ok"
     troubled.fault.mend()
     wait_until(lambda: troubled.web().open(recorder + "/").status != 503, "it goes on by itself")
+    assert len(troubled.records("session.start")) == begun
+    # Nothing was spent: the same answer is still good.
+    assert nurse.web.submit(asked, asked.form("/login/passkey"), answer).status == 200
+    assert nurse.web.open(recorder + "/").text == "ok"
+
+
+@pytest.mark.parametrize("troubled", [ReadOnly], indirect=True)
+def test_a_session_whose_beginning_could_not_be_recorded_is_over(troubled, tmp_path):
+    """Her login is the first to feel the fault: it is in the store before the journal refuses it."""
+    recorder, nurse = troubled.origin("recorder"), troubled.nurse
+    nurse.press("/logout")
+    wait_until(lambda: troubled.records("session.end"), "what was before is on record")
+    asked, begun = nurse.go(), len(troubled.records("session.start"))
+    troubled.fault.strike()
+    answer = json.dumps(nurse.passkey.sign(options(asked)))
+    refused = nurse.web.submit(asked, asked.form("/login/passkey"), {"credential": answer})
+    assert refused.status == 503, (refused.status, refused.text)
+    assert "__Host-sk" not in nurse.web.cookies.get(f"auth.{DOMAIN}", {}), "no token left the house"
+    troubled.fault.mend()
+    ended = wait_until(lambda: [r for r in troubled.records("session.end") if r["why"]["reason"] == "unclaimed"],
+                       "its end is on record")
+    started = troubled.records("session.start")
+    assert len(started) == begun + 1 and [r["what"]["id"] for r in ended] == [started[-1]["what"]["id"]]
+    troubled.refresh_cli()
+    assert troubled.ctl("session", "list", "--staff-no", NURSE) == {"sessions": []}
     assert nurse.login(recorder + "/").text == "ok"
+    troubled.stop()
+    assert verified(troubled, tmp_path / "copy") == []
 
 
 def test_a_journal_directory_that_is_deleted_is_written_again_from_what_is_still_open(tmp_path, recorder, seen):

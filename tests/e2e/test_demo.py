@@ -123,7 +123,7 @@ def test_the_nurse_is_refused_the_administration_page_in_words(demo, nurse):
     answer = nurse.page.goto(demo.origin("chart") + "/admin")
     assert answer.status == 403
     told = nurse.page.inner_text("main")
-    for words in ("Ward chart – admin", "Your role does not allow this", "System administrator", "call the help desk"):
+    for words in ("Ward chart – Administer the chart", "Your role does not allow this", "System administrator", "call the help desk"):
         assert words in told, told
     assert "Only administrators" not in nurse.page.content()
     assert "山﨑" in nurse.page.inner_text("header")
@@ -155,7 +155,7 @@ def test_a_clerk_sees_the_patients_and_is_refused_an_order(demo, people):
     with page.expect_navigation() as sent:
         page.click("#order-button")
     assert sent.value.status == 403
-    assert "order" in page.inner_text("main")
+    assert "Ward chart – Order" in page.inner_text("main")
     page.goto(demo.origin("chart") + "/patients")
     page.click("tbody tr:nth-child(2) a")
     assert page.locator("#orders li.empty").is_visible()

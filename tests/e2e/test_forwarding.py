@@ -736,7 +736,7 @@ def test_req_h23_a_form_beyond_64_kib_is_413_and_reaches_nobody(hospital, door, 
     ):
         assert answer.status == 413
         denied = told(hospital, answer, "request.deny")
-        assert denied[0]["why"]["reason"] == "body-too-large"
+        assert denied[0]["why"]["reason"] == "too-large"
     assert seen.requests == []
 
 

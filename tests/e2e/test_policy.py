@@ -40,16 +40,16 @@ REQUESTS = [
     ("lab", "write", "POST", "/open/a"),
     ("lab", "open", "HEAD", "/open"),
 ]
-# What never gets as far as the policy: address and status.
+# What never gets as far as the policy: address, status and the word for it.
 EDGE = [
-    ("chart", "GET", "/patients/../admin", 400),
-    ("chart", "GET", "/patients/%2e%2e/admin", 400),
-    ("chart", "GET", "/patients//1", 400),
-    ("chart", "GET", "/patients/a%2fb", 400),
-    ("lab", "GET", "/open/a;x=1", 400),
-    ("chart", "DELETE", "/patients", 405),
-    ("chart", "TRACE", "/patients", 405),
-    ("chart", "GET", "/%2esekimori/x", 404),
+    ("chart", "GET", "/patients/../admin", 400, "path-dot-segment"),
+    ("chart", "GET", "/patients/%2e%2e/admin", 400, "path-dot-segment"),
+    ("chart", "GET", "/patients//1", 400, "path-empty-segment"),
+    ("chart", "GET", "/patients/a%2fb", 400, "path-encoded-separator"),
+    ("lab", "GET", "/open/a;x=1", 400, "path-parameter"),
+    ("chart", "DELETE", "/patients", 405, "method-not-allowed"),
+    ("chart", "TRACE", "/patients", 405, "method-not-allowed"),
+    ("chart", "GET", "/%2esekimori/x", 404, "not-found"),
 ]
 
 
@@ -158,17 +158,34 @@ def test_policy_test_by_api_and_by_hr_file_and_the_door_agree_for_every_person_a
 
 def test_policy_test_refuses_at_the_edge_what_the_door_refuses_there(lab, people, seen):
     at = local_time(lab).isoformat(timespec="seconds")
-    for app, method, path, status in EDGE:
-        for more in (("--zone", "ward"), ("--zone", "ward", *from_file(lab, at))):
-            answer = ask(lab, PHYSICIAN, app, method, path, *more)
-            assert answer["decision"] == "deny" and str(status) in (str(answer.get("status")) + answer["reason"]), (
-                path,
-                answer,
-            )
-        assert at_the_door(people[PHYSICIAN], app, method, path).status == status, path
+    for app, method, path, status, word in EDGE:
+        api = ask(lab, PHYSICIAN, app, method, path, "--zone", "ward", "--at", at)
+        file = ask(lab, PHYSICIAN, app, method, path, "--zone", "ward", *from_file(lab, at))
+        # One shape and one answer; only the server has a configuration in force.
+        assert api.pop("generation") > 0 == file.pop("generation")
+        assert api == file and (api["decision"], api["status"], api["reason"]) == ("deny", status, word), (api, file)
+        door = at_the_door(people[PHYSICIAN], app, method, path)
+        assert door.status == status, path
+        recorded = [r for r in lab.records() if r.get("request") == door.json["request"]]
+        assert [r["why"]["reason"] for r in recorded] == [word], path
     foreign = ask(lab, PHYSICIAN, "nowhere", "GET", "/")
-    assert foreign["decision"] == "deny" and "421" in foreign["reason"]
+    assert (foreign["decision"], foreign["status"], foreign["reason"]) == ("deny", 421, "misdirected")
+    portal = ask(lab, PHYSICIAN, "auth", "GET", "/")
+    assert (portal["decision"], portal["reason"]) == ("none", "portal")
     assert seen.requests == []
+
+
+def test_policy_test_refuses_what_cannot_be_asked_in_the_same_words_by_api_and_from_a_file(lab, people):
+    at = local_time(lab).isoformat(timespec="seconds")
+    for url, method, more, words in (
+        ("/" + "x" * 8192, "GET", (), "`url` is longer than 8192 bytes"),
+        ("/", "G T", (), "`method` is not an HTTP method"),
+        ("/", "GET", ("--at", "yesterday"), "`at` is not an RFC 3339 time such as 2026-11-21T22:00:00+09:00"),
+    ):
+        question = ("policy", "test", "--as", PHYSICIAN, "--url", lab.origin("chart") + url, "--method", method)
+        file = [word for word in from_file(lab, at) if not more or word not in ("--at", at)]
+        assert lab.ctl(*question, *more, expect=3)["error"] == words
+        assert lab.ctl(*question, *file, *more, expect=2)["error"] == words
 
 
 def test_a_zone_decides_alike_in_both_questions_and_at_the_door(lab, people, seen):
@@ -363,6 +380,7 @@ def test_hr_import_reports_every_bad_row_with_line_and_column_and_applies_nothin
     )
     said = refused_import(desk, file)
     places = re.findall(r"^  line (\d+)(?:, column (\S+))?: ", said, re.M)
+    assert said.lower().count("nothing was imported") == 1, said
     assert set(places) == {
         ("3", "生年月日"),
         ("4", "職員番号"),

@@ -19,10 +19,16 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # Who may use what, as somebody thought about it: a new route is red until it is here.
 ANYONE = {"GET /login", "GET /lock", "GET /enrol", "GET /.sekimori/jwks.json", "GET /.sekimori/assets/{part}",
           "GET /.sekimori/enter", "POST /login/name", "POST /login/passkey", "POST /login/password",
-          "POST /login/totp", "POST /enrol/start", "POST /enrol/passkey", "POST /enrol/password",
-          "POST /enrol/totp", "POST /enrol/finish", f"POST {API}session/token"}
-HOLDER = {"GET /", "GET /sessions", "GET /cli", "POST /login/onward", "POST /lock", "POST /logout",
-          "POST /unlock/passkey", "POST /unlock/password", "POST /sessions/end", "POST /cli", "POST /.sekimori/lock"}
+          "POST /login/key", "POST /login/totp", "POST /enrol/start", "POST /enrol/passkey", "POST /enrol/password",
+          "POST /enrol/key", "POST /enrol/totp", "POST /enrol/finish", f"POST {API}session/token"}
+# Of a session that proved itself within five minutes.
+FRESH = {"GET /cli", "POST /cli", "GET /password", "POST /password", "GET /authenticators/add",
+         "POST /authenticators/add", "GET /authenticators/{part}/end", "POST /authenticators/{part}/end"}
+HOLDER = FRESH | {
+    "GET /", "GET /sessions", "POST /login/onward", "POST /lock", "POST /logout", "POST /unlock/passkey",
+    "POST /unlock/password", "POST /sessions/end", "POST /sessions/end-others", "GET /authenticators",
+    "GET /authenticators/{part}", "POST /authenticators/{part}/label", "GET /notices", "POST /notices/seen",
+    "POST /.sekimori/lock"}
 REGISTRAR = {f"POST {API}hr/import", f"POST {API}enrolment"}
 AUDITOR = {f"GET {API}audit/tail", f"GET {API}audit/records/{{part}}", f"GET {API}audit/search"}
 SYSADMIN = {f"GET {API}session/all", f"POST {API}session/{{part}}/end", f"POST {API}policy/test"}
@@ -82,6 +88,28 @@ def test_atk_a37_without_a_session_no_route_gives_more_than_a_way_to_log_in(ward
             assert got.status == 401 and got.header("content-type") == "application/problem+json", route
         program = ask(ward.web(), ward, route, {"Authorization": "Bearer " + "A" * 43}, b"{}")
         assert route in ANYONE or program.status in (303, 401, 403), route
+
+
+def test_atk_a28_what_wants_a_fresh_proof_asks_for_it_again_after_five_minutes(ward, somebody):
+    web = somebody.web
+    fresh = FRESH | {f"POST {API}hr/import", f"POST {API}enrolment", f"POST {API}session/{{part}}/end"}
+    token = web.open(ward.origin() + "/").form("/lock")["fields"]["t"]
+    body = urllib.parse.urlencode({"t": token, "kind": "passkey"}).encode()
+    ward.forward(290)
+    web.open(ward.origin() + "/")
+    ward.forward(12)
+    for route in sorted(HOLDER - {"POST /lock", "POST /logout", "POST /.sekimori/lock"} | fresh):
+        headers = {**NAVIGATION, "Sec-Fetch-Site": "same-origin", **FORM} if is_page(route) else FETCH
+        got = ask(web, ward, route, headers, body)
+        if not is_page(route):
+            allowed = {401, 403} if somebody is not ward.officer else {401}
+            assert got.status in allowed and (got.status == 403 or "max_age=300" in got.header("www-authenticate"))
+        elif route in fresh:
+            asked = got.header("location") or ""
+            assert got.status == 303 and asked.startswith("/login?i="), route
+            assert "再認証" in web.open(ward.origin() + asked + "&lang=ja").text, route
+        else:
+            assert got.status != 303 or not got.header("location").startswith("/login?i="), route
 
 
 def test_atk_a37_the_api_is_for_those_whom_the_policy_names(ward, people):

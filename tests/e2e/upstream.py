@@ -6,10 +6,11 @@ import threading
 
 class Upstream:
     """A threaded HTTP/1.1 server on 127.0.0.1. `answer(request, connection)` may be replaced, and
-    `receive(request, reader)`, which takes the body in before the request counts as seen."""
+    `receive(request, reader)`, which takes the body in before the request counts as seen. With `tls`, an
+    `SSLContext`, it speaks that."""
 
-    def __init__(self, answer=None, port=0):
-        self.requests = []
+    def __init__(self, answer=None, port=0, tls=None):
+        self.requests, self.tls = [], tls
         self.answer = answer or self.plain
         self.receive = Request.take_body
         self._changed = threading.Condition()
@@ -33,6 +34,8 @@ class Upstream:
         return any(client in clients for client in self._open.values())
 
     def close(self):
+        if self._listener.fileno() >= 0:
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits to accept, so that nobody more is accepted
         self._listener.close()
         for connection in list(self._open):
             try:
@@ -51,6 +54,13 @@ class Upstream:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
+        try:
+            if self.tls:
+                client = self._open.pop(connection)
+                connection = self.tls.wrap_socket(connection, server_side=True)
+                self._open[connection] = client
+        except OSError:
+            return connection.close()
         reader = connection.makefile("rb")
         try:
             while (request := Request.read(reader)) is not None:

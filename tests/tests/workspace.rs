@@ -59,6 +59,26 @@ fn every_member_takes_lints_version_and_licence_from_the_workspace() {
     }
 }
 
+/// A folder of tests that nobody runs proves nothing.
+#[test]
+fn the_test_command_runs_every_folder_of_python_tests() {
+    let (command, mut folders) = (root("tests/run").unwrap(), 0);
+    for entry in fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap() {
+        let folder = entry.unwrap().path();
+        let is_test = |name: &str| name.starts_with("test_") && name.ends_with(".py");
+        let holds_tests = fs::read_dir(&folder)
+            .is_ok_and(|mut files| files.any(|file| file.unwrap().file_name().to_str().is_some_and(is_test)));
+        if holds_tests {
+            folders += 1;
+            let name = folder.file_name().unwrap().to_str().unwrap();
+            let runs =
+                |line: &str| line.trim().starts_with("counted ") && line.contains(&format!("pytest tests/{name} "));
+            assert!(command.lines().any(runs), "tests/run does not run tests/{name}");
+        }
+    }
+    assert!(folders >= 2, "the folders are read");
+}
+
 #[test]
 fn every_code_that_a_comment_cites_is_explained() {
     let page = root("docs/rules.md").unwrap();

@@ -38,7 +38,7 @@ pub(crate) async fn bootstrap(arguments: Bootstrap) -> Result<Answer, Failure> {
 }
 
 /// Who runs this command: what the system says, with the name that the environment gives.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let uid = fs::metadata("/proc/self").map_or_else(|_| "unknown uid".to_owned(), |own| format!("uid {}", own.uid()));
     match env::var("USER").or_else(|_| env::var("LOGNAME")) {
         Ok(name) => format!("{name} ({uid})"),
@@ -57,9 +57,9 @@ async fn issue(
     let settings = &snapshot.settings;
     let clock = Clock::system();
     let master = config::master_key(&settings.keys.master_key_file).map_err(|error| failed(&error))?;
-    let store = Store::open(&settings.store.path, settings.server.node.clone(), clock.clone())
-        .await
-        .map_err(|error| failed(&error))?;
+    let place = settings.store.place().map_err(|error| failed(&error))?;
+    let store =
+        Store::open(place, settings.server.node.clone(), clock.clone()).await.map_err(|error| failed(&error))?;
     make_person(&store, staff_no, name, user).await?;
     let rules = RulesSource::fixed(identity::Rules::from(snapshot));
     let enrolment = Enrolment::new(store.clone(), rules, Arc::new(master), clock).map_err(|error| failed(&error))?;

@@ -1,12 +1,8 @@
 use std::fs;
+use std::path::Path;
 
-use access::Effective;
-use model::{Clock, StaffNo, Timestamp, Zone};
-use policy::Decision;
-use proxy::{Explanation, Question, explain};
-use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use access::{Described, Effective, PolicyTest as Tested};
+use model::{Clock, StaffNo, Zone};
 
 use super::snapshot;
 use crate::arguments::PolicyTest;
@@ -16,7 +12,11 @@ use crate::output::{Answer, Failure};
 /// without a server. Grants are the server's; here are birthrights only.
 pub(crate) fn policy_test(test: &PolicyTest) -> Result<Answer, Failure> {
     let snapshot = snapshot(&test.config)?;
-    let file = test.hr.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+    let zone = Zone::named(test.zone.as_deref().unwrap_or(Zone::UNKNOWN));
+    let now = Clock::system().now();
+    let described = Described::new(&test.method, &test.url, zone, test.at.as_deref(), now)
+        .map_err(|error| Failure::local(error.to_string()))?;
+    let file = test.hr.as_deref().unwrap_or_else(|| Path::new(""));
     let bytes = fs::read(file).map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
     let roster = directory::parse(&bytes, &snapshot.settings.hr).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -26,39 +26,10 @@ pub(crate) fn policy_test(test: &PolicyTest) -> Result<Answer, Failure> {
         test.staff_no.parse().map_err(|_| Failure::local(format!("{}: not a staff number", test.staff_no)))?;
     let facts = directory::facts(&roster, &staff_no)
         .ok_or_else(|| Failure::local(format!("{}: nobody in {} has this number", staff_no, file.display())))?;
-    let at = moment(test.at.as_deref())?;
-    let roles = Effective::of_facts(&facts, &[], &snapshot, at);
-    let zone = Zone::named(test.zone.as_deref().unwrap_or(Zone::UNKNOWN));
-    let question = Question { method: &test.method, url: &test.url, zone: &zone, roles: &roles.set, at };
-    let (permit, told) = told(explain(&snapshot, &question));
-    let mut value = json!({ "decision": if permit { "permit" } else { "deny" }, "roles": roles.names });
-    if let (Value::Object(all), Value::Object(more)) = (&mut value, told) {
-        all.extend(more);
-    }
-    Ok(if permit { Answer::good(value) } else { Answer::bad(value) })
-}
-
-fn told(explanation: Explanation) -> (bool, Value) {
-    match explanation {
-        Explanation::Refused(refusal) => {
-            (false, json!({ "status": refusal.status(), "reason": format!("{refusal:?}") }))
-        }
-        Explanation::Ours => (false, json!({ "reason": "the portal's own address: no policy is asked" })),
-        Explanation::Decided { app, action, decision: Decision::Permit(permit) } => {
-            (true, json!({ "app": app, "action": action, "role": permit.role(), "rule": permit.rule() }))
-        }
-        Explanation::Decided { app, action, decision: Decision::Deny(denial) } => {
-            let value = json!({
-                "app": app, "action": action, "reason": denial.reason.name(), "missing": denial.missing,
-            });
-            (false, value)
-        }
-    }
-}
-
-fn moment(at: Option<&str>) -> Result<Timestamp, Failure> {
-    let Some(text) = at else { return Ok(Clock::system().now()) };
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map(|moment| Timestamp::from_seconds(moment.unix_timestamp()))
-        .map_err(|_| Failure::local(format!("{text}: not a moment such as 2026-11-21T22:00:00+09:00")))
+    let roles = Effective::of_facts(&facts, &[], &snapshot, described.at());
+    let explanation = proxy::explain(&snapshot, &described, &roles.set);
+    let permitted = explanation.permits();
+    let value = serde_json::to_value(Tested::new(explanation, &described, &roles, &snapshot))
+        .map_err(|error| Failure::local(error.to_string()))?;
+    Ok(if permitted { Answer::good(value) } else { Answer::bad(value) })
 }

@@ -15,7 +15,7 @@ fn the_demo_hospital_is_a_valid_configuration() {
     assert_eq!(snapshot.settings.portal_origin(), "https://auth.sekimori.localhost:8443");
     assert_eq!(snapshot.settings.store.path, Path::new("/srv/var/store.db"));
     let chart = snapshot.app_by_host("chart.sekimori.localhost").unwrap();
-    assert_eq!((&*chart.name, chart.upstream.authority().as_str()), ("chart", "127.0.0.1:9101"));
+    assert_eq!((&*chart.name, chart.upstream.members[0].authority().as_str()), ("chart", "127.0.0.1:9101"));
     assert_eq!(snapshot.app(chart.id).unwrap().name, chart.name);
     assert!(snapshot.is_portal("auth.sekimori.localhost"));
     assert!(snapshot.app_by_host("auth.sekimori.localhost").is_none());
@@ -36,7 +36,6 @@ fn may(snapshot: &Snapshot, role: &str, method: &str, path: &str, minute: u16) -
         zone: "ward",
         local: LocalTime { weekday: Weekday::Saturday, minute },
         aal2: true,
-        until: None,
     };
     snapshot.policy.decide(&query).is_permit()
 }

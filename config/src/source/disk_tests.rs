@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::demo;
+use crate::upstream::UpstreamAuth;
 
 const HOSTS: [&str; 2] = ["auth.sekimori.localhost", "chart.sekimori.localhost"];
 
@@ -79,9 +80,9 @@ fn hidden_and_foreign_files_of_the_policy_folder_are_not_rules() {
 fn a_missing_file_is_told_where_it_is_named() {
     let site = Site::new();
     for (file, place) in [
-        ("var/master.key", "sekimori.toml:27:19: var/master.key: "),
-        ("var/tls.pem", "sekimori.toml:17:15: can't read `var/tls.pem`: "),
-        ("var/tls.key", "sekimori.toml:18:7: can't read `var/tls.key`: "),
+        ("var/master.key", "sekimori.toml:29:19: var/master.key: "),
+        ("var/tls.pem", "sekimori.toml:19:15: can't read `var/tls.pem`: "),
+        ("var/tls.key", "sekimori.toml:20:7: can't read `var/tls.key`: "),
     ] {
         fs::rename(site.path(file), site.path("aside")).unwrap();
         assert!(site.problem().starts_with(place), "{}", site.problem());
@@ -110,19 +111,19 @@ fn a_secret_that_others_can_read_is_refused() {
     let mode = |file: &str, mode| fs::set_permissions(site.path(file), fs::Permissions::from_mode(mode)).unwrap();
     mode("var/tls.key", 0o644);
     let problem = site.problem();
-    assert!(problem.starts_with("sekimori.toml:18:7: ") && problem.contains("(mode 0644)"), "{problem}");
+    assert!(problem.starts_with("sekimori.toml:20:7: ") && problem.contains("(mode 0644)"), "{problem}");
     // Servers commonly share a certificate's key by group.
     mode("var/tls.key", 0o640);
     assert!(site.load().is_ok());
     mode("var/master.key", 0o640);
-    assert!(site.problem().starts_with("sekimori.toml:27:19: "), "{}", site.problem());
+    assert!(site.problem().starts_with("sekimori.toml:29:19: "), "{}", site.problem());
 }
 
 #[test]
 fn a_key_of_another_certificate_is_refused() {
     let site = Site::new();
     site.certify("var/other.pem", "var/tls.key", &HOSTS);
-    assert_eq!(site.problem(), "sekimori.toml:18:7: this key does not belong to the certificate");
+    assert_eq!(site.problem(), "sekimori.toml:20:7: this key does not belong to the certificate");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_journal_or_store_without_a_folder_is_told() {
     let main = demo::MAIN.replace("var/store.db", "gone/store.db").replace("var/checkpoints", "gone/checkpoints");
     site.write("sekimori.toml", &main, 0o644);
     let report = site.load().unwrap_err();
-    assert_eq!(report.problems.iter().map(|p| p.line).collect::<Vec<_>>(), [24, 32], "{report}");
+    assert_eq!(report.problems.iter().map(|p| p.line).collect::<Vec<_>>(), [26, 34], "{report}");
 }
 
 #[test]
@@ -165,4 +166,65 @@ fn a_file_in_another_encoding_is_told_with_the_place_of_the_first_foreign_byte()
     assert_eq!(site.problem(), "policy/x.toml:1:3: not UTF-8: save the file in that encoding");
     fs::write(site.path("policy/x.toml"), vec![b'#'; (1 << 20) + 1]).unwrap();
     assert!(site.problem().contains("longer than 1 MiB"));
+}
+
+#[test]
+fn what_a_store_on_a_server_needs_is_read_when_the_configuration_is_checked() {
+    let site = Site::new();
+    let path = "path = \"var/store.db\"";
+    let url = "url = \"postgres://sekimori@db.hospital.example/sekimori\"";
+    let lines = format!("{path}\n{url}\npassword_file = \"var/password\"\nca_file = \"var/tls.pem\"");
+    site.write("sekimori.toml", &demo::MAIN.replace(path, &lines), 0o644);
+    assert!(site.problem().contains("can't read `var/password`"), "{}", site.problem());
+    site.write("var/password", "geheim\n", 0o604);
+    assert!(site.problem().contains("is open to others"), "{}", site.problem());
+    site.write("var/password", "\n", 0o600);
+    assert!(site.problem().contains("holds no password"), "{}", site.problem());
+    site.write("var/password", "geheim\r\n", 0o600);
+    let place = site.load().unwrap().settings.store.place().unwrap();
+    let model::StorePlace::Server(server) = &place else { panic!("{place}") };
+    assert_eq!(server.password.as_ref().unwrap().expose(), "geheim");
+    assert!(!format!("{place:?}").contains("geheim"));
+    site.write("var/tls.pem", "no certificate", 0o644);
+    let report = site.load().unwrap_err().to_string();
+    assert!(report.contains("sekimori.toml:") && report.contains("holds no certificates in PEM"), "{report}");
+}
+
+#[test]
+fn what_upstreams_need_of_files_is_read_when_the_configuration_is_checked() {
+    let site = Site::new();
+    let chart = demo::POLICY.iter().find(|(name, _)| *name == "chart.toml").unwrap().1;
+    let chart = chart.replace("\"http://127.0.0.1:9101\"", "\"ward\"");
+    let app = |auth: &str| {
+        let chart = chart.replacen("identity_headers", &format!("upstream_auth = {auth}\nidentity_headers"), 1);
+        let members = "members = [\"https://127.0.0.1:9101\"]\nca_file = \"var/internal.pem\"";
+        site.write("policy/chart.toml", &format!("{chart}\n[[upstream]]\nname = \"ward\"\n{members}\n"), 0o644);
+    };
+    app("{ kind = \"basic\", user = \"gate\", secret_file = \"var/ward\" }");
+    let report = site.load().unwrap_err().to_string();
+    assert!(report.contains("chart.toml:9:64: ") && report.contains("sekimorictl secret seal"), "{report}");
+    assert!(
+        report.contains("can't read") && report.contains("internal.pem") && report.lines().count() == 2,
+        "{report}"
+    );
+
+    site.certify("var/internal.pem", "var/internal.key", &["ward.internal.example"]);
+    let master = master_key(&site.path("var/master.key")).unwrap();
+    let seal = |name: &str, secret: &[u8]| {
+        crate::seal_secret(&master, &site.path(name), &model::Secret::new(secret.to_vec())).unwrap();
+    };
+    seal("var/ward", b"open sesame");
+    let snapshot = site.load().unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(snapshot.apps[0].upstream.tls.as_ref().unwrap().roots.len(), 1);
+    let UpstreamAuth::Authorization(header) = &snapshot.apps[0].upstream_auth else { panic!() };
+    assert_eq!(header.expose(), "Basic Z2F0ZTpvcGVuIHNlc2FtZQ==");
+    assert!(!format!("{snapshot:?}").contains("Z2F0ZTpvcGVu"), "a secret doesn't print");
+
+    app("{ kind = \"mtls\", certificate = \"var/internal.pem\", secret_file = \"var/key\" }");
+    seal("var/key", &fs::read(site.path("var/internal.key")).unwrap());
+    assert!(matches!(site.load().unwrap().apps[0].upstream_auth, UpstreamAuth::Certificate(_)));
+    seal("var/key", &fs::read(site.path("var/tls.key")).unwrap());
+    assert!(site.problem().ends_with("this key does not belong to the certificate"), "{}", site.problem());
+    seal("var/key", b"not PEM");
+    assert!(site.problem().ends_with("no private key in PEM"), "{}", site.problem());
 }

@@ -22,6 +22,11 @@ fn with(text: &str) -> Vec<String> {
     problems(&format!("{}\n{text}", demo::MAIN), demo::POLICY)
 }
 
+/// The line of the main file on which the `n`th line of what [`with`] adds stands.
+fn added(n: usize) -> String {
+    format!("sekimori.toml:{}", demo::MAIN.lines().count() + 1 + n)
+}
+
 /// The demo's policy and one more file.
 fn with_rules(text: &str) -> Vec<String> {
     let mut policy = demo::POLICY.to_vec();
@@ -67,7 +72,7 @@ name = "office"
 networks = ["10.1.0.0/16", "10.2.0.1/16"]
 "#;
     let rules = "[[app]]\nname = \"chart\"\ntitle = { ja = \"カルテ\", en = \"Chart\" }\nhost = \"auth.example.co.jp\"\nupstream = \"orthnac\"\n\
-                 [[upstream]]\nname = \"orthanc\"\naddress = \"http://10.0.0.1:8042\"\n\
+                 [[upstream]]\nname = \"orthanc\"\nmembers = [\"http://10.0.0.1:8042\"]\n\
                  [[role]]\nname = \"nurse\"\ntitle = { ja = \"看護師\", en = \"Nurse\" }\npermit = [{ app = \"chart\", actions = [\"fly\"], condition = \"nights\" }]\n";
     let told = problems(main, &[("chart.toml", rules)]);
     let expected = [
@@ -99,11 +104,11 @@ networks = ["10.1.0.0/16", "10.2.0.1/16"]
 fn an_unknown_key_is_told_with_the_known_one_it_resembles() {
     assert_eq!(
         only(with("[session]\nlock_afer = \"5m\"")),
-        "sekimori.toml:48:1: unknown key `lock_afer`; did you mean `lock_after`?"
+        format!("{}:1: unknown key `lock_afer`; did you mean `lock_after`?", added(2))
     );
     assert_eq!(
         only(with("[sesion]\nlock_after = \"5m\"")),
-        "sekimori.toml:47:2: unknown key `sesion`; did you mean `session`?"
+        format!("{}:2: unknown key `sesion`; did you mean `session`?", added(1))
     );
     assert_eq!(
         only(with_rules(
@@ -118,7 +123,7 @@ fn a_syntax_error_is_told_once_and_drags_nothing_behind_it() {
     let told = edited("domain = \"sekimori.localhost\"", "domain = \"sekimori.localhost");
     assert!(told.iter().all(|line| line.starts_with("sekimori.toml:6:")), "{told:#?}");
     let told = with("[session]\nlock_after = 5m");
-    assert!(!told.is_empty() && told.iter().all(|line| line.starts_with("sekimori.toml:48:")), "{told:#?}");
+    assert!(!told.is_empty() && told.iter().all(|line| line.starts_with(&added(2))), "{told:#?}");
     let told = edited("domain = \"sekimori.localhost\"", "domain = \"a.example\"\ndomain = \"b.example\"");
     assert!(told.iter().any(|line| line.contains("duplicate key")), "{told:#?}");
 }
@@ -133,7 +138,9 @@ fn req_c06_no_session_lasts_longer_than_a_day() {
 #[test]
 fn req_c07_no_session_is_unattended_for_longer_than_an_hour() {
     assert!(with("[session]\nlock_after = \"15m\"\nend_after = \"45m\"").is_empty());
-    assert!(only(with("[session]\nlock_after = \"15m\"\nend_after = \"46m\"")).starts_with("sekimori.toml:49:13: "));
+    assert!(
+        only(with("[session]\nlock_after = \"15m\"\nend_after = \"46m\"")).starts_with(&format!("{}:13: ", added(3)))
+    );
     assert!(only(with("[session]\nlock_after = \"16m\"")).ends_with("`16m` is outside `1s` to `15m`"));
     assert!(only(with("[session]\nend_after = \"61m\"")).ends_with("`61m` is outside `1s` to `60m`"));
 }
@@ -180,12 +187,28 @@ fn zones_do_not_overlap_and_are_named_once() {
     assert!(zone("lab", "10.0.0.0/8").is_empty());
     assert_eq!(
         only(zone("lab", "127.0.0.1/32")),
-        "sekimori.toml:49:13: `127.0.0.1/32` of zone `lab` overlaps `127.0.0.0/8` of zone `ward`"
+        format!("{}:13: `127.0.0.1/32` of zone `lab` overlaps `127.0.0.0/8` of zone `ward`", added(3))
     );
     assert!(only(zone("lab", "::/0")).contains("overlaps `::1/128`"));
     assert!(only(zone("ward", "10.0.0.0/8")).contains("there are two zones `ward`"));
     assert!(only(zone("unknown", "10.0.0.0/8")).contains("can't be given"));
     assert!(only(with("[[zones]]\nname = \"lab\"\nnetworks = []")).contains("has no network"));
+}
+
+#[test]
+fn a_zone_and_an_action_may_have_a_title_in_both_languages() {
+    let snapshot = load_texts(Path::new("."), demo::MAIN, demo::POLICY).unwrap();
+    let ward = snapshot.zone_title("ward").unwrap();
+    assert_eq!((ward.ja.as_str(), ward.en.as_str()), ("病棟", "Ward"));
+    assert!(snapshot.zone_title("unknown").is_none());
+    let chart = snapshot.policy.app_rules(snapshot.policy.app("chart").unwrap()).unwrap();
+    let admin = chart.actions.iter().find(|action| action.name == "admin").unwrap();
+    assert_eq!(admin.title.as_ref().unwrap().ja, "カルテの管理");
+    assert!(chart.actions.iter().all(|action| action.title.is_some()), "the demo shows its readers no internal name");
+
+    let zone = |title: &str| with(&format!("[[zones]]\nname = \"lab\"\n{title}\nnetworks = [\"10.0.0.0/8\"]"));
+    assert!(zone("").is_empty() && zone("title = { ja = \"検査室\", en = \"Laboratory\" }").is_empty());
+    assert_eq!(only(zone("title = { ja = \"検査室\" }")), format!("{}:9: missing `zones[2].title.en`", added(3)));
 }
 
 #[test]
@@ -303,4 +326,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_store_on_a_server_is_named_with_what_vouches_for_it() {
+    let path = "path = \"var/store.db\"";
+    let store = |lines: &str| edited(path, &format!("{path}\n{lines}"));
+    let over_tls = "url = \"postgres://sekimori@db.hospital.example/sekimori\"";
+    assert!(store(&format!("{over_tls}\nca_file = \"ca.pem\"\npassword_file = \"secret\"")).is_empty());
+    assert!(store("url = \"postgres://sekimori@/sekimori?host=/run/postgresql\"").is_empty());
+    let line = demo::MAIN.lines().position(|line| line == path).unwrap() + 2;
+    let told = |lines: &str, column: usize, why: &str| {
+        let problem = only(store(lines));
+        assert!(problem.starts_with(&format!("sekimori.toml:{line}:{column}: ")) && problem.contains(why), "{problem}");
+    };
+    told(over_tls, 7, "must prove itself");
+    told("ca_file = \"ca.pem\"", 11, "without a `url`");
+    told("password_file = \"secret\"", 17, "without `url`");
+    told("url = \"postgres://sekimori:geheim@db/sekimori\"", 7, "a password has no place here");
+    told("url = \"db.hospital.example\"", 7, "is not a database");
 }

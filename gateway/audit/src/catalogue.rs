@@ -89,19 +89,22 @@ events! {
     ConfigReject "config.reject" 1 [Failed] "A new configuration was refused; the old one stays in force.", "`why.reason`";
     LoginOk "login.ok" 1 [Ok] "A person proved two factors (AAL2).", "`who.amr`, `who.aal`";
     LoginFail "login.fail" 1 [Failed, Denied] "A login or one of its steps failed.", "`detail.method`, `why.reason`";
+    LoginSweep "login.sweep" 1 [Denied] "Within ten minutes more than twenty names, known or not, were tried ten times each. The browsers and addresses with a part in it have one try in half a minute from then on; accounts go on everywhere else.", "`detail.names`, `detail.sources`";
     SessionStart "session.start" 1 [Ok] "A session began.", "`what.id`";
     SessionLock "session.lock" 1 [Ok] "A session was locked.", "`why.reason`";
     SessionUnlock "session.unlock" 1 [Ok, Failed, Denied] "A locked session was opened by a factor of the same account, or that failed.", "`detail.method`, `why.reason`";
     SessionEnd "session.end" 1 [Ok] "A session ended for good.", "`why.reason`";
     HandshakeEnter "handshake.enter" 1 [Ok] "A browser brought its session from the portal to an app host.", "`what.id`, `from.host`";
     HandshakeRefuse "handshake.refuse" 1 [Denied] "A handshake's code was used twice, too late, elsewhere, or is unknown.", "`why.reason`";
-    RequestPermit "request.permit" 1 [Ok, Failed, Aborted] "A request was let through, recorded once because its outcome was known before its head was released.", "`detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`";
+    RequestPermit "request.permit" 2 [Ok, Denied, Failed, Aborted] "A request was let through, recorded once because its outcome was known before its head was released.", "`detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`; where it failed or its answer was withheld `detail.fault`";
     RequestDeny "request.deny" 1 [Denied, Failed] "A request was refused: by policy, a locked session, no session, or a part that failed.", "`why.reason`, `detail.status`, `detail.missing`";
     RequestOpen "request.open" 1 [Pending] "A request was let through; written before its first byte went upstream.", "`why`";
-    RequestClose "request.close" 1 [Ok, Failed, Aborted] "How a request with `request.open` ended. The patient stands here when the response tells.", "`detail.opened`, `detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`";
+    RequestClose "request.close" 2 [Ok, Denied, Failed, Aborted] "How a request with `request.open` ended. The patient stands here when the response tells.", "`detail.opened`, `detail.status`, `detail.bytes_in`, `detail.bytes_out`, `detail.ms`; where it failed or its answer was withheld `detail.fault`; of what was carried out `detail.export` and `detail.sha256`";
+    AppLogout "app.logout" 1 [Ok, Failed] "A session ended, and an app that it had used was told to end its own.", "`why.reason`, `detail.status`, `detail.cookies`: whether the gateway still knew the app's own cookies";
     EdgeMalformed "edge.malformed" 1 [Denied] "A connection or request was refused as ambiguous or malformed before any decision.", "`why.reason`, `detail.count`";
-    AuthenticatorBind "authenticator.bind" 1 [Ok, Failed] "A password, one-time password or passkey was bound to an account.", "`what.id`, `detail.kind`";
-    AuthenticatorFail "authenticator.fail" 1 [Failed, Denied] "An authenticator's proof was wrong: bad signature, rolled-back counter, a value used twice.", "`detail.kind`, `detail.failures`, `why.reason`";
+    AuthenticatorBind "authenticator.bind" 1 [Ok, Failed] "A password, one-time password, passkey or security key was bound to an account, or that failed.", "`what.id`, `detail.kind`";
+    AuthenticatorRename "authenticator.rename" 1 [Ok] "A person gave one of his authenticators another label.", "`what.id`, `detail.kind`, `change`";
+    AuthenticatorFail "authenticator.fail" 1 [Failed, Denied] "An authenticator's proof was wrong: bad signature, rolled-back counter, a value used twice.", "`detail.kind`, `detail.failures` (in a row, wherever they came from), `detail.failures_here` (in a row at this place), `why.reason`";
     AuthenticatorOff "authenticator.off" 1 [Ok] "An authenticator was switched off after too many failures, or ended.", "`why.reason`";
     EnrolmentIssue "enrolment.issue" 1 [Ok, Denied] "A registrar handed out a one-time code.", "`what.id`, `detail.expires`";
     EnrolmentStart "enrolment.start" 1 [Ok, Failed] "A one-time code was presented.", "`why.reason`";
@@ -116,7 +119,9 @@ events! {
     AuditRead "audit.read" 1 [Ok, Denied] "Somebody read the journal.", "`detail.query`";
     JournalSegment "journal.segment" 1 [Ok] "The first line of a segment. Written by the journal itself.", "`detail.format`, `detail.segment`, `detail.previous`";
     JournalRecover "journal.recover" 1 [Ok] "The journal went on in a new segment after something was wrong. Written by the journal itself.", "`why.reason`, `detail.refused`, `detail.torn`, `detail.restored`, `detail.missing`";
-    ClockOffset "clock.offset" 1 [Ok, Failed] "The clock was compared with its source.", "`detail.offset_us`, `detail.source`";
+    BackupMake "backup.make" 1 [Ok] "A backup of store, keys, configuration and journal was made on the host.", "`detail.to`, `detail.manifest` (SHA-256), `detail.files`, `detail.bytes`, `detail.secrets`";
+    BackupRestore "backup.restore" 1 [Ok] "The store was restored from a backup. Every session, login, handshake and one-time code of it ended with that; what the journal knows of later ends was applied again.", "`detail.made_at`, `detail.manifest`, `detail.seq` (the newest record that the restored store knows), `detail.sessions`, `detail.codes`, `detail.authenticators`, `detail.lost` (what happened since and is in no backup, by event)";
+    ClockOffset "clock.offset" 1 [Ok, Failed] "The clock was compared with a time server: well within the limits, or, as `failed`, off by more than one of them or not to be checked at all.", "`detail.offset_us` (how far the server is ahead of this clock), `detail.delay_us`, `detail.source`, `detail.stratum`, `why.reason` (off, far-off, no-answer, no-source)";
 }
 
 /// docs/audit-events.md as this catalogue has it.

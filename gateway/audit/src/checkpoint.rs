@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{NodeId, Timestamp};
+use model::{NodeId, Timestamp, hex};
 
 use crate::JournalError;
 use crate::disk;
-use crate::hex;
 use crate::key::{NodeKey, PublicKey};
 use crate::line::{Chain, Hash};
 use crate::scan::Lines;
 
 const ORIGIN: &str = "sekimori.journal/";
-const SIGNED_BY: &str = "\u{2014} ";
+pub(crate) const SIGNED_BY: &str = "\u{2014} ";
 /// A note has nine lines and stays far below this.
 const NOTE: u64 = 2_048;
 
@@ -238,7 +237,7 @@ fn append(path: &Path, note: &str) -> io::Result<()> {
 /// The text of a note's time.
 pub(crate) fn time_text(at: Timestamp) -> String {
     let mut out = String::new();
-    crate::stamp::push(&mut out, at);
+    at.push(&mut out);
     out
 }
 

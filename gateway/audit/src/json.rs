@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
+use model::hex;
 use serde_json::Value;
-
-use crate::hex;
 
 /// How many bytes of a short text (name, reason, rule) a record keeps.
 pub(crate) const SHORT: usize = 512;

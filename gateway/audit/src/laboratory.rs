@@ -29,10 +29,15 @@ pub(crate) fn record(text: &str) -> Record {
     Record::new(Event::SessionLock, Outcome::Ok).what(What::thing("session", "s1")).detail("text", text)
 }
 
+/// In memory, where the machine has a place for that: thousands of syncs are no part of what is tested.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 impl Laboratory {
     /// The sync thread does nothing unless somebody waits: no test depends on the passing of time.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let mut options = Options::new(folder.path().join("journal"), folder.path().join("elsewhere"), node());
         options.sync_every = Duration::from_secs(86_400);
         let clock = Clock::manual(Timestamp::from_seconds(1_795_239_900));
@@ -66,7 +71,7 @@ impl Laboratory {
 
     /// Everything as it stands on the disk now, as a machine finds it that lost its power.
     pub(crate) fn after_a_crash(&self) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         copy(self.folder.path(), folder.path());
         let options = Options {
             directory: folder.path().join("journal"),

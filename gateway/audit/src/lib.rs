@@ -9,9 +9,12 @@
 
 mod catalogue;
 mod checkpoint;
+mod copy;
+mod counted;
 mod disk;
 mod error;
-mod hex;
+#[cfg(test)]
+mod fuzz;
 mod journal;
 mod json;
 mod key;
@@ -23,15 +26,16 @@ pub mod read;
 mod record;
 mod scan;
 mod segment;
-mod stamp;
 mod startup;
 mod verify;
 mod what;
 mod who;
 
 pub use catalogue::{Event, Outcome, catalogue_page};
+pub use copy::copy;
+pub use counted::Counted;
 pub use error::JournalError;
-pub use journal::{Appended, Closing, Journal, Open, Options, Position, Reserved};
+pub use journal::{Appended, Closing, Journal, Open, Options, Position, Reserved, Standing};
 pub use key::{NodeKey, PublicKey};
 pub use record::{Detail, OutboxRow, Record, StoredRecord, StoredRecordError};
 pub use verify::{Finding, Kind, Place, VerifyReport, verify};

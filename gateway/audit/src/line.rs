@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest;
-use model::{NodeId, Timestamp};
+use model::{NodeId, Timestamp, hex};
 
 use crate::record::BODY;
-use crate::{JournalError, OutboxRow, Record, StoredRecord, hex, stamp};
+use crate::{JournalError, OutboxRow, Record, StoredRecord};
 
 /// A SHA-256 value.
 pub(crate) type Hash = [u8; 32];
@@ -52,7 +52,7 @@ pub(crate) fn compose(
         }
     };
     let _ = write!(out, "{{\"v\":{version},\"t\":\"");
-    stamp::push(out, at);
+    at.push(out);
     out.push_str("\",\"node\":\"");
     out.push_str(node.as_str());
     let _ = write!(out, "\",\"seq\":{},", chain.seq + 1);
@@ -60,7 +60,7 @@ pub(crate) fn compose(
         (Content::Outbox(row, _), members) => {
             out.push_str(members.unwrap_or_default());
             let _ = write!(out, ",\"outbox\":{{\"node\":\"{}\",\"id\":{},\"at\":\"", row.node, row.id);
-            stamp::push(out, row.at);
+            row.at.push(out);
             out.push_str("\"}");
         }
         (Content::Record(record), _) => record.write(out),
@@ -121,7 +121,7 @@ impl Parsed<'_> {
         let (_, member) = body.rsplit_once(",\"outbox\":{\"node\":\"")?;
         let (node, rest) = member.split_once("\",\"id\":")?;
         let (id, rest) = rest.split_once(",\"at\":\"")?;
-        let at_end = rest.len() == stamp::LENGTH + 2 && rest.ends_with("\"}");
+        let at_end = rest.len() == Timestamp::TEXT + 2 && rest.ends_with("\"}");
         let node = NodeId::try_from(node.to_owned()).ok()?;
         if at_end { Some((node, id.parse().ok()?)) } else { None }
     }
@@ -140,7 +140,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<Parsed<'_>> {
     let head = std::str::from_utf8(body).ok()?;
     let (version, rest) = head.strip_prefix("{\"v\":")?.split_once(",\"t\":\"")?;
     canonical(version)?;
-    let (time, rest) = rest.split_at_checked(stamp::LENGTH)?;
+    let (time, rest) = rest.split_at_checked(Timestamp::TEXT)?;
     let (node, rest) = rest.strip_prefix("\",\"node\":\"")?.split_once("\",\"seq\":")?;
     let (seq, rest) = rest.split_once(",\"event\":\"")?;
     let (event, _) = rest.split_once('"')?;

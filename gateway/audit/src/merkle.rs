@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn the_empty_tree_has_the_published_root() {
         assert_eq!(
-            crate::hex::of(&Tree::default().root()),
+            model::hex::of(&Tree::default().root()),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
     }

@@ -95,7 +95,7 @@ pub fn write(folder: &Path, ports: Ports) -> Result<PathBuf, HospitalError> {
 fn main_file(ports: Ports) -> Result<String, HospitalError> {
     let text = filled(MAIN, "the HTTPS port", "\"127.0.0.1:8443\"", &format!("\"127.0.0.1:{}\"", ports.https))?;
     let text = filled(&text, "the HTTP port", "\"127.0.0.1:8080\"", &format!("\"127.0.0.1:{}\"", ports.http))?;
-    Ok(text.replace("\"var/", "\""))
+    Ok(text.replace("\"var/", "\"").replace("unix:var/", "unix:"))
 }
 
 fn policy_file(name: &str, text: &str, ports: Ports) -> Result<String, HospitalError> {

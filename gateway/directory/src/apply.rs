@@ -3,12 +3,13 @@ use std::time::Duration;
 use audit::{Event, Outcome, Record, What, Who, Why};
 use aws_lc_rs::digest::{self, SHA256};
 use config::HrSettings;
-use model::Edge;
+use model::{Edge, hex};
 use serde_json::{Value, json};
+use store::people::staging::{self, BATCH, Entry, Staging};
 use store::people::{self, Import};
-use store::{Changed, Facts, Store, StoreError};
+use store::{Committed, Facts, Store, StoreError};
 
-use crate::plan::{Doubt, Plan, Report, plan};
+use crate::plan::{Doubt, PersonReport, Plan, Report, plan};
 use crate::problem::RowProblem;
 use crate::roster::{self, Roster};
 
@@ -44,10 +45,10 @@ impl Actor<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file has problems; every one of them.
-    #[error("the file has {} problem(s); nothing was imported", .0.len())]
+    #[error("the file has {} problem(s)", .0.len())]
     File(Vec<RowProblem>),
     /// Somebody must look at these first.
-    #[error("{} doubtful match(es); nothing was imported", .0.len())]
+    #[error("{} doubtful match(es)", .0.len())]
     Doubtful(Vec<Doubt>),
     /// The store failed.
     #[error("the import could not be stored")]
@@ -93,10 +94,23 @@ pub async fn import(
             return Err(ImportError::File(problems));
         }
     };
+    if let Err(error) = staging::sweep(store, false).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "broken imports stay staged for now");
+    }
+    let plan = planned(store, &roster).await?;
+    carried_out(store, &roster, plan, hash, actor).await
+}
+
+/// Applies `plan`, and where somebody changed a person meanwhile the one that is right then.
+async fn carried_out(
+    store: &Store,
+    roster: &Roster,
+    mut plan: Plan,
+    hash: [u8; 32],
+    actor: &Actor<'_>,
+) -> Result<Report, ImportError> {
     let mut attempt = 1;
     loop {
-        let existing = people::all(&mut store.view().await?).await?;
-        let plan = plan(&roster, &existing);
         if !plan.doubts.is_empty() {
             let reason = format!("{} doubtful match(es)", plan.doubts.len());
             refuse(store, hash, actor, Outcome::Denied, &reason).await?;
@@ -105,13 +119,36 @@ pub async fn import(
         match apply(store, &plan, hash, actor).await {
             Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. }) if attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
-            Ok(()) => return Ok(report(&roster, &plan, hash)),
+            Ok(()) => return Ok(report(roster, &plan, hash)),
         }
+        plan = planned(store, roster).await?;
     }
 }
 
-/// Applies a plan in one transaction: people, the import's row, a record for the import and for each
-/// person, and the news of each person on the change feed. Waits for the journal.
+/// Clears what imports left staged that a crash broke off. Call it once when the gateway starts, before
+/// anybody imports.
+///
+/// # Errors
+/// The store's; the next start or import tries again.
+pub async fn sweep(store: &Store) -> Result<(), StoreError> {
+    match staging::sweep(store, true).await? {
+        0 => {}
+        imports => tracing::info!(imports, "cleared what broken imports had staged"),
+    }
+    Ok(())
+}
+
+/// The plan for the people as they are now, and in which turn that is.
+async fn planned(store: &Store, roster: &Roster) -> Result<Plan, StoreError> {
+    let mut view = store.view().await?;
+    let turn = staging::turn(&mut view).await?;
+    let existing = people::all(&mut view).await?;
+    Ok(Plan { turn: Some(turn), ..plan(roster, &existing) })
+}
+
+/// Applies a plan: stages it, a few people at a time, and then in one transaction makes it true for all of
+/// them, with the import's row, a record for the import and for each person, and the news of each person
+/// on the change feed. Waits for the journal.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] or [`StoreError::Duplicate`] if somebody changed a person since the plan
@@ -121,24 +158,48 @@ pub async fn apply(store: &Store, plan: &Plan, file_hash: [u8; 32], actor: &Acto
         return Err(StoreError::Conflict { what: "person" });
     }
     let counts = json!(plan.counts());
+    let facts = Facts::recorded(summary(actor, Outcome::Ok, file_hash, &counts));
+    let counts = counts.to_string();
+    let import = Import { file_hash, actor: actor.name, counts: &counts };
+    let committed = if plan.is_empty() {
+        let mut tx = store.begin().await?;
+        people::insert_import(&mut tx, &import).await?;
+        tx.commit(facts).await?
+    } else {
+        let mut staging = Staging::open(store).await?;
+        let applied = applied(store, &mut staging, plan, actor, &import, facts).await;
+        if let Err(error) = staging.discard().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "an import's rows stay staged for now");
+        }
+        applied?
+    };
+    committed.journaled_within(PATIENCE).await
+}
+
+/// The staging and the one transaction.
+async fn applied(
+    store: &Store,
+    staging: &mut Staging,
+    plan: &Plan,
+    actor: &Actor<'_>,
+    import: &Import<'_>,
+    facts: Facts,
+) -> Result<Committed, StoreError> {
+    let mut people = plan.steps().zip(plan.people());
+    loop {
+        let batch = people.by_ref().take(BATCH);
+        let batch: Vec<Entry<'_>> =
+            batch.map(|((known, facts), report)| Entry { known, facts, record: changed(actor, &report) }).collect();
+        if batch.is_empty() {
+            break;
+        }
+        staging.stage(&batch).await?;
+    }
     let mut tx = store.begin().await?;
-    let mut changed = Vec::new();
-    for facts in &plan.added {
-        changed.push(Changed::person(people::insert(&mut tx, facts, SOURCE).await?));
-    }
-    for change in &plan.changed {
-        people::update(&mut tx, change.id, change.version, &change.after, SOURCE).await?;
-        changed.push(Changed::person(change.id));
-    }
-    let import = Import { file_hash, actor: actor.name, counts: &counts.to_string() };
-    people::insert_import(&mut tx, &import).await?;
-    let mut facts = Facts::recorded(summary(actor, Outcome::Ok, file_hash, &counts)).all_changed(changed);
-    for person in plan.people() {
-        let (before, after) = person.change();
-        let record = actor.record(Event::HrPerson, Outcome::Ok);
-        facts = facts.and(record.what(What::thing("person", person.staff_no.as_str())).change(&before, &after));
-    }
-    tx.commit(facts).await?.journaled_within(PATIENCE).await
+    people::insert_import(&mut tx, import).await?;
+    let turn = plan.turn.filter(|_| !plan.added.is_empty());
+    let facts = staging.apply(&mut tx, turn, SOURCE, facts).await?;
+    tx.commit(facts).await
 }
 
 async fn refuse(
@@ -153,13 +214,19 @@ async fn refuse(
 }
 
 fn summary(actor: &Actor<'_>, outcome: Outcome, hash: [u8; 32], counts: &Value) -> Record {
-    let record = actor.record(Event::HrImport, outcome).detail("sha256", hex(&hash).as_str());
+    let record = actor.record(Event::HrImport, outcome).detail("sha256", hex::of(&hash).as_str());
     if counts.is_null() { record } else { record.detail("counts", counts) }
+}
+
+fn changed(actor: &Actor<'_>, person: &PersonReport) -> Record {
+    let (before, after) = person.change();
+    let record = actor.record(Event::HrPerson, Outcome::Ok);
+    record.what(What::thing("person", person.staff_no.as_str())).change(&before, &after)
 }
 
 fn report(roster: &Roster, plan: &Plan, hash: [u8; 32]) -> Report {
     Report {
-        sha256: hex(&hash),
+        sha256: hex::of(&hash),
         rows: roster.rows,
         counts: plan.counts(),
         people: plan.people().collect(),
@@ -172,10 +239,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&SHA256, bytes).as_ref());
     hash
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ const EXCEL_EPOCH: i32 = 25_569;
 /// [`DayError`], which says what to write instead.
 pub fn parse(cell: &str) -> Result<i32, DayError> {
     let text = matching_form(cell);
-    let text: String = without_midnight(&text).chars().filter(|c| !c.is_whitespace()).collect();
+    let text = without_spaces(without_midnight(&text))?;
     let date = match text.chars().next() {
         Some(first) if first.is_ascii_digit() => western(&text)?,
         Some(_) => wareki(&text)?,
@@ -100,6 +100,21 @@ fn without_midnight(text: &str) -> &str {
         Some((date, "0:00" | "00:00" | "0:00:00" | "00:00:00")) => date,
         _ => text,
     }
+}
+
+/// Spaces around signs mean nothing. Between two digits they part numbers, and without them `26 1 21` would be a
+/// serial.
+fn without_spaces(text: &str) -> Result<String, DayError> {
+    let mut out = String::with_capacity(text.len());
+    let mut after_digit = false;
+    for word in text.split_whitespace() {
+        if after_digit && word.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(DayError::Form);
+        }
+        out.push_str(word);
+        after_digit = word.ends_with(|c: char| c.is_ascii_digit());
+    }
+    Ok(out)
 }
 
 fn western(text: &str) -> Result<Date, DayError> {

@@ -2,7 +2,7 @@
 //! the roster and the store a [`Plan`], and the plan is applied as a whole or not at all (G-24).
 //!
 //! The file is a *delta*: whoever isn't in it is left alone, and the [`Report`] says how many those are.
-//! Reading and planning are pure; only [`import`] and [`apply`] touch the store.
+//! Reading and planning are pure; only [`import`], [`apply`] and [`sweep`] touch the store.
 //!
 //! It never guesses (an encoding, a date, which of two rows is right), never makes accounts or ends
 //! them, and knows no roles. Row 4: for the portal and the binaries; `identity` and `access` hear of
@@ -12,13 +12,15 @@ mod apply;
 mod columns;
 pub mod day;
 mod decode;
+#[cfg(test)]
+mod fuzz;
 mod person;
 mod plan;
 mod problem;
 mod roster;
 mod sheet;
 
-pub use apply::{Actor, ImportError, apply, import};
+pub use apply::{Actor, ImportError, apply, import, sweep};
 pub use plan::{Change, Counts, Doubt, FieldChange, PersonReport, Plan, Report, plan};
 pub use problem::{Problem, RowProblem};
 pub use roster::{Roster, facts, parse};

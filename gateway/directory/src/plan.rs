@@ -22,6 +22,9 @@ pub struct Plan {
     pub absent: usize,
     /// What a person must look at first; nothing is applied while there is any (C6).
     pub doubts: Vec<Doubt>,
+    /// The [turn](store::people::staging::turn) it was made in. New people are compared with everybody, so
+    /// that they are applied in no later one; a plan without it is only held against the people it changes.
+    pub turn: Option<i64>,
 }
 
 /// One person, before and after.
@@ -132,6 +135,13 @@ impl Plan {
     /// Nothing to do?
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.changed.is_empty()
+    }
+
+    /// Everybody who is touched, in the order of [`Self::people`]: who, and the version that was planned
+    /// against, if he is known; and what he will be.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (Option<(PersonId, i64)>, &PersonFacts)> {
+        let added = self.added.iter().map(|facts| (None, facts));
+        added.chain(self.changed.iter().map(|change| (Some((change.id, change.version)), &change.after)))
     }
 
     /// Who is touched and how: added people first, then changed ones, each by staff number.

@@ -1,22 +1,26 @@
-//! When a guessed authenticator answers no more (C-22). The counting itself is one statement in the
-//! store, made before the check and taken back after success, so that parallel tries can't slip past
-//! it (A24) and a crash between the two counts as a failure.
+//! When a guessed authenticator answers no more (C-22). The counting itself is done in the store, before
+//! the check, and taken back after success, so that parallel tries can't slip past it (A24) and a crash
+//! between the two counts as a failure.
+//!
+//! Delays and the quarter of an hour hold for one place: each browser and address that the account has
+//! logged in from has a count of its own, everywhere else shares one. Whoever types a colleague's number
+//! at another terminal closes that terminal for it, and not the colleague's own (A47).
 //!
 //! Passkeys are not counted: nobody guesses a signature, and whoever could close a colleague's passkey
 //! by sending rubbish would have a weapon (A47).
 
 use std::time::Duration;
 
-/// From this many failures on the next try has to wait.
+/// From this many failures at a place on the next try there has to wait.
 const DELAY_FROM: i64 = 5;
 /// From this many on it waits [`CLOSED`], and a half-open login dies (A25).
 pub(crate) const CLOSE_FROM: i64 = 10;
-/// At this many the authenticator is off for good.
+/// At this many in a row, whatever places they came from, the authenticator is off for good.
 pub(crate) const OFF_AT: i64 = 100;
 const FIRST_DELAY: Duration = Duration::from_secs(5);
 const CLOSED: Duration = Duration::from_secs(15 * 60);
 
-/// How long an authenticator stays closed after its `failures`-th failure in a row.
+/// How long an authenticator stays closed for a place after its `failures`-th failure in a row there.
 pub(crate) fn pause_after(failures: i64) -> Option<Duration> {
     match failures {
         ..DELAY_FROM => None,

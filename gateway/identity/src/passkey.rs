@@ -4,18 +4,23 @@
 //! (the caller takes it out of the store before anything looks at the answer), `crossOrigin` in
 //! assertions, and options for names that have no passkey.
 
+mod security_key;
+
 use model::{MasterKey, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use store::authenticators::AuthenticatorKind;
 use uuid::Uuid;
 use webauthn_rs::fake::{FakePasskeyDistribution, WebauthnFakeCredentialGenerator};
 use webauthn_rs::prelude::{
     AuthenticationResult, Passkey, PasskeyAuthentication, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, Url, Webauthn, WebauthnBuilder, WebauthnError,
+    RegisterPublicKeyCredential, SecurityKey, Url, Webauthn, WebauthnBuilder, WebauthnError,
 };
 
 use crate::Rules;
 use crate::rules::CHALLENGE_LIFE;
+
+pub(crate) use security_key::{KeyBindChallenge, KeyLoginChallenge};
 
 /// Longest answer that is parsed, in bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -121,6 +126,8 @@ impl Passkeys {
             .allow_subdomains(false)
             .allow_any_port(false)
             .timeout(CHALLENGE_LIFE)
+            // Beside a password a touch is enough; a passkey is always asked for verification.
+            .danger_set_user_presence_only_security_keys(true)
             .build()
             .map_err(|_| PasskeyError::Configuration)?;
         Ok(Self { webauthn, origin: rules.origin.clone() })
@@ -165,12 +172,8 @@ impl Passkeys {
         user: Option<Uuid>,
         now: Timestamp,
     ) -> Result<AuthenticationResult, PasskeyError> {
-        let answer: PublicKeyCredential = parse(answer)?;
+        let answer = answered(answer, user)?;
         let state = challenge.open(now)?;
-        let handle = answer.response.user_handle.as_deref().filter(|handle| !handle.is_empty());
-        if handle.is_some_and(|handle| user.is_none_or(|user| handle != user.as_bytes())) {
-            return Err(PasskeyError::Unknown);
-        }
         self.same_origin(answer.response.client_data_json.as_ref())?;
         let result = self.webauthn.finish_passkey_authentication(&answer, &state).map_err(PasskeyError::Library)?;
         if result.user_verified() { Ok(result) } else { Err(PasskeyError::NotVerified) }
@@ -218,6 +221,27 @@ impl Passkeys {
             return Err(PasskeyError::CrossOrigin);
         }
         if data.origin == self.origin { Ok(()) } else { Err(PasskeyError::Library(WebauthnError::InvalidRPOrigin)) }
+    }
+}
+
+/// An answer that does not say it is somebody else's than `user`'s.
+fn answered(answer: &str, user: Option<Uuid>) -> Result<PublicKeyCredential, PasskeyError> {
+    let answer: PublicKeyCredential = parse(answer)?;
+    let handle = answer.response.user_handle.as_deref().filter(|handle| !handle.is_empty());
+    if handle.is_some_and(|handle| user.is_none_or(|user| handle != user.as_bytes())) {
+        return Err(PasskeyError::Unknown);
+    }
+    Ok(answer)
+}
+
+/// A stored credential with the counter and flags of its newest answer; `None` if nothing has changed.
+pub(crate) fn updated(kind: AuthenticatorKind, data: &[u8], result: &AuthenticationResult) -> Option<Vec<u8>> {
+    if kind == AuthenticatorKind::SecurityKey {
+        let mut key: SecurityKey = serde_json::from_slice(data).ok()?;
+        (key.update_credential(result) == Some(true)).then(|| serde_json::to_vec(&key).ok())?
+    } else {
+        let mut key: Passkey = serde_json::from_slice(data).ok()?;
+        (key.update_credential(result) == Some(true)).then(|| serde_json::to_vec(&key).ok())?
     }
 }
 

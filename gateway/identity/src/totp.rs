@@ -9,6 +9,13 @@ const DIGITS: u8 = 6;
 const SKEW: u16 = 1;
 const SEED_BYTES: usize = 20;
 
+/// The newest time step whose code would be accepted at `now`: whoever counts that one as used has spent all codes
+/// up to now.
+pub fn newest_totp_step(now: Timestamp) -> i64 {
+    let step = now.seconds().div_euclid(i64::try_from(STEP).unwrap_or(i64::MAX));
+    step.saturating_add(i64::from(SKEW))
+}
+
 /// An authenticator app's seed: 160 bits.
 pub(crate) struct Seed(Secret<Vec<u8>>);
 

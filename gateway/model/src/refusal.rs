@@ -67,6 +67,59 @@ pub enum Wants {
 }
 
 impl Refusal {
+    /// Every [`name`](Self::name) there is.
+    pub const NAMES: [&'static str; 16] = [
+        "malformed",
+        "misdirected",
+        "not-found",
+        "method-not-allowed",
+        "slow-body",
+        "too-large",
+        "uri-too-long",
+        "expectation",
+        "too-many",
+        "login-required",
+        "locked",
+        "denied",
+        "upstream",
+        "upstream-timeout",
+        "loop",
+        "unavailable",
+    ];
+
+    /// What it is called: in the type of a problem document (`urn:sekimori:problem:NAME`), in records and by
+    /// `policy test`. The words are a catalogue that programs may go by; they don't change.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Misdirected => "misdirected",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::SlowBody => "slow-body",
+            Self::TooLarge => "too-large",
+            Self::UriTooLong => "uri-too-long",
+            Self::Expectation => "expectation",
+            Self::TooMany { .. } => "too-many",
+            Self::LoginRequired { .. } => "login-required",
+            Self::Locked { .. } => "locked",
+            Self::Denied { .. } => "denied",
+            Self::Upstream => "upstream",
+            Self::UpstreamTimeout => "upstream-timeout",
+            Self::Loop => "loop",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Why, in the most exact word there is: the rule that a malformed request breaks, the policy's reason,
+    /// else the [`name`](Self::name). For records and `policy test`.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(rule) => rule,
+            Self::Denied { reason, .. } => reason,
+            _ => self.name(),
+        }
+    }
+
     /// The HTTP status (a login redirect is decided by who asks; this is the status without one).
     pub const fn status(&self) -> u16 {
         match self {
@@ -87,5 +140,43 @@ impl Refusal {
             Self::UpstreamTimeout => 504,
             Self::Loop => 508,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_name_of_its_own_that_never_changes() {
+        let (target, wait) = (String::new, Duration::ZERO);
+        let denied = |reason| Refusal::Denied { app: target(), action: None, reason, missing: Vec::new() };
+        let all = [
+            (Refusal::Malformed("host-form"), "malformed", "host-form"),
+            (Refusal::Misdirected, "misdirected", "misdirected"),
+            (Refusal::NotFound, "not-found", "not-found"),
+            (Refusal::MethodNotAllowed("GET".to_owned()), "method-not-allowed", "method-not-allowed"),
+            (Refusal::SlowBody, "slow-body", "slow-body"),
+            (Refusal::TooLarge, "too-large", "too-large"),
+            (Refusal::UriTooLong, "uri-too-long", "uri-too-long"),
+            (Refusal::Expectation, "expectation", "expectation"),
+            (Refusal::TooMany { retry_after: wait }, "too-many", "too-many"),
+            (Refusal::LoginRequired { target: target() }, "login-required", "login-required"),
+            (Refusal::Locked { target: target() }, "locked", "locked"),
+            (denied("no-role"), "denied", "no-role"),
+            (Refusal::Upstream, "upstream", "upstream"),
+            (Refusal::UpstreamTimeout, "upstream-timeout", "upstream-timeout"),
+            (Refusal::Loop, "loop", "loop"),
+            (Refusal::Unavailable, "unavailable", "unavailable"),
+        ];
+        for (refusal, name, reason) in &all {
+            assert_eq!((refusal.name(), refusal.reason()), (*name, *reason));
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
+        }
+        let names: BTreeSet<_> = all.iter().map(|(_, name, _)| name).collect();
+        assert_eq!(names.len(), all.len());
+        assert_eq!(names, Refusal::NAMES.iter().collect());
     }
 }

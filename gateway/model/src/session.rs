@@ -55,6 +55,11 @@ pub enum EndReason {
     Killed,
     /// Another person or a full login took its place in the same browser.
     Replaced,
+    /// Nobody was given its token: the record of its beginning or unlock did not reach the journal in time,
+    /// or the client had left.
+    Unclaimed,
+    /// The store was restored from a backup, which revives nothing (A54).
+    Restored,
 }
 
 macro_rules! names {
@@ -79,5 +84,6 @@ names! {
     EndReason {
         Logout => "logout", Absolute => "absolute", LockedTooLong => "locked-too-long",
         Revoked => "revoked", Killed => "killed", Replaced => "replaced",
+        Unclaimed => "unclaimed", Restored => "restored",
     }
 }

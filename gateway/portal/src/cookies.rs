@@ -60,17 +60,16 @@ pub(crate) fn language(headers: &HeaderMap) -> Option<Language> {
     value(headers, LANGUAGE).and_then(Language::from_tag)
 }
 
+/// Byte for byte: a name with a blank behind it is another name, and what other cookies of the line hold
+/// (Shift_JIS, say) is nobody's business here.
 fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut found = headers
         .get_all(COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(n, _)| *n == name)
-        .map(|(_, value)| value);
+        .flat_map(|line| line.as_bytes().split(|&b| b == b';'))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     let first = found.next();
-    if found.next().is_some() { None } else { first }
+    if found.next().is_some() { None } else { std::str::from_utf8(first?).ok() }
 }
 
 #[cfg(test)]
@@ -114,6 +113,21 @@ mod tests {
         assert!(super::token(&headers, SESSION).is_some());
         headers.append(COOKIE, HeaderValue::from_str(&format!("a=b; {pair}")).unwrap());
         assert!(super::token(&headers, SESSION).is_none());
+    }
+
+    #[test]
+    fn only_a_cookie_of_exactly_our_name_is_ours_whatever_stands_beside_it() {
+        let token = Token::generate().unwrap();
+        let (text, read) = (token.text(), |line: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+            super::token(&headers, SESSION)
+        });
+        for (before, after) in [("__Host-sk ", ""), ("__Host-sk\t", ""), ("__Host-sk", " "), ("__host-sk", "")] {
+            assert!(read(format!("{before}={after}{text}").as_bytes()).is_none(), "{before:?} {after:?}");
+        }
+        assert!(read(format!("__Host-sk =x; __Host-sk={text} ;__Host-sk-bind=y").as_bytes()).is_some());
+        assert!(read(&[b"ward=\x95a\x93\x8f; __Host-sk=", text.as_bytes()].concat()).is_some());
     }
 
     #[test]

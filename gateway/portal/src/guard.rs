@@ -11,6 +11,7 @@ use config::Snapshot;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use identity::Live;
 use model::{Aal, Edge, Refusal, SessionState, Timestamp, Token, TokenKind};
 
 use crate::cookies::{SESSION, Set};
@@ -95,7 +96,12 @@ fn keep(visit: &Visit, verb: Verb, answer: &mut Response) {
 
 async fn check(visit: &mut Visit, route: &Route, body: Body) -> Result<(), Refused> {
     if route.throttled {
-        visit.desk.attempt(visit.edge.address, &visit.snapshot).map_err(Refused::too_many)?;
+        let session = recalled(visit).map(|live| live.id());
+        visit.desk.attempt(session, visit.edge.address, &visit.snapshot).map_err(Refused::too_many)?;
+        // A right secret is spent by its use, and opens something: not while neither can be recorded.
+        if !visit.parts().journal.is_writable() {
+            return Err(Refused::Unavailable("the journal takes no records".to_owned()));
+        }
     }
     meant(visit, route).await?;
     if visit.bearer.is_none() && (route.who != Who::Anyone || route.surface == Surface::Page) {
@@ -140,6 +146,12 @@ fn bearer_token(visit: &Visit) -> Result<Option<Token>, Refused> {
     let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let token = token.and_then(|(_, token)| Token::parse(token.trim()).ok()).filter(|_| values.next().is_none());
     token.map(Some).ok_or(Refused::LoginFirst)
+}
+
+/// The session of the portal's cookie, if it is known without asking the store.
+fn recalled(visit: &Visit) -> Option<Arc<Live>> {
+    let token = cookies::token(&visit.headers, SESSION)?;
+    visit.parts().sessions.recall(&token, TokenKind::PortalSession, &visit.edge.host)
 }
 
 /// The session of this host's cookie, unless it has ended.

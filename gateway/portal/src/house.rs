@@ -9,19 +9,21 @@ use std::sync::Arc;
 
 use ::audit::read::{self, Line};
 use ::audit::{Event, Journal, NodeKey, Options, Outcome, Record, Who};
-use access::Roles;
+use access::{Described, Explanation, Roles, Verdict};
 use config::{Current, Snapshot};
 use identity::{Assertions, Enrolment, Logins, NewSession, Rules, RulesSource, Sessions};
 use model::{
-    AccountId, Clock, Edge, FetchMetadata, MasterKey, Method, NodeId, RequestId, StaffNo, Timestamp, Token, Zone,
+    Aal, AccountId, Clock, Edge, FetchMetadata, MasterKey, Method, NodeId, RequestId, SessionId, SessionState, StaffNo,
+    Timestamp, Token, TokenKind, Zone,
 };
+use policy::RoleSet;
 use store::accounts::{self, AccountState};
 use store::grants::{self, GrantKind, NewGrant};
 use store::people::{self, Affiliation, PersonFacts, Qualification};
 use store::{Changed, Facts, Pump, Store};
 use tempfile::TempDir;
 
-use crate::{Answer, Explain, Parts, Portal, Question};
+use crate::{Explain, Parts, Portal};
 
 pub(crate) use browser::{Browser, Got, navigation_from_elsewhere};
 pub(crate) use otp::Otp;
@@ -65,6 +67,7 @@ argon2_passes = 2
 attempts_per_minute = 40
 [[zones]]
 name = "ward"
+title = { ja = "病棟", en = "Ward" }
 networks = ["10.1.0.0/16"]
 [[zones]]
 name = "office"
@@ -83,6 +86,7 @@ methods = ["GET"]
 paths = ["/", "/patients/{id}"]
 [[app.action]]
 name = "admin"
+title = { ja = "カルテの管理", en = "Administer the chart" }
 methods = ["GET"]
 paths = ["/admin"]
 
@@ -144,10 +148,11 @@ pub(crate) struct House {
 struct OpenOnly;
 
 impl Explain for OpenOnly {
-    fn explain(&self, question: &Question<'_>) -> Answer {
-        let permit = question.url.ends_with("/open");
-        let reason = (!permit).then(|| "no-role".to_owned());
-        Answer { permit, app: Some("chart".to_owned()), reason, ..Answer::default() }
+    fn explain(&self, _: &Snapshot, described: &Described, _: &RoleSet) -> Explanation {
+        let permit = described.url().ends_with("/open");
+        let decision = if permit { Verdict::Permit } else { Verdict::Deny };
+        let reason = (!permit).then_some("no-role");
+        Explanation { decision, app: Some("chart".to_owned()), reason, ..Explanation::default() }
     }
 }
 
@@ -273,6 +278,34 @@ impl House {
             replaces: None,
         };
         self.sessions.start(new).await.unwrap().1
+    }
+
+    /// A session that only a store which was tampered with could hold: one factor.
+    pub(crate) async fn weak_session(&self, number: &str) -> Token {
+        let (now, id, token) = (self.clock.now(), SessionId::generate(), Token::generate().unwrap());
+        let row = store::sessions::Session {
+            id,
+            account: self.account(number).await,
+            state: SessionState::Active,
+            station: "10.1.0.7".to_owned(),
+            zone: "ward".to_owned(),
+            address: "10.1.0.7".to_owned(),
+            user_agent: "test".to_owned(),
+            methods: [Method::Password].into_iter().collect(),
+            aal: Aal::Aal1,
+            authenticated_at: now,
+            started_at: now,
+            last_act: now,
+            locked_at: None,
+            lock_reason: None,
+            absolute_until: now.after(std::time::Duration::from_secs(3_600)),
+        };
+        let kind = TokenKind::PortalSession;
+        let mut tx = self.store.begin().await.unwrap();
+        store::sessions::insert(&mut tx, &row).await.unwrap();
+        store::sessions::insert_token(&mut tx, id, &token.hash(kind), kind, AUTH, now).await.unwrap();
+        tx.commit(made()).await.unwrap().journaled().await.unwrap();
+        token
     }
 
     pub(crate) fn edge(&self, host: &str, fetch: FetchMetadata) -> Edge {

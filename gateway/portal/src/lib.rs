@@ -39,6 +39,6 @@ mod throttle;
 mod visit;
 
 pub use cookies::{BINDER, LANGUAGE, SESSION};
-pub use explain::{Answer, Explain, Question};
+pub use explain::Explain;
 pub use messages::{Language, MessagesError};
 pub use portal::{Asked, Parts, Portal};

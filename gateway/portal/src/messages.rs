@@ -42,6 +42,14 @@ impl Language {
         }
     }
 
+    /// The one of two texts that is in this language.
+    pub(crate) const fn of<'a>(self, ja: &'a str, en: &'a str) -> &'a str {
+        match self {
+            Self::Japanese => ja,
+            Self::English => en,
+        }
+    }
+
     /// Reads [`Language::tag`] back.
     pub fn from_tag(tag: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.tag() == tag)

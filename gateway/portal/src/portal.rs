@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use access::Roles;
-use audit::Journal;
+use audit::{Counted, Journal};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
 use bytes::Bytes;
 use config::{Current, Snapshot};
 use http::{HeaderMap, Method, Request};
-use identity::{Assertions, Enrolment, Live, Logins, Sessions};
-use model::{Clock, Edge, Refusal, Wants};
+use identity::{Assertions, Enrolment, Live, Logins, Own, Sessions};
+use model::{Clock, Edge, Refusal, SessionId, Wants};
 use store::Store;
 use tower::ServiceExt as _;
 
@@ -23,7 +23,7 @@ use crate::assets::Assets;
 use crate::explain::Explain;
 use crate::guard::Arrived;
 use crate::messages::{Messages, MessagesError};
-use crate::throttle::{Counted, Throttle};
+use crate::throttle::Throttle;
 use crate::visit::Visit;
 use crate::{refusal, routes};
 
@@ -65,6 +65,7 @@ pub(crate) struct Desk(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
+    own: Own,
     messages: Arc<Messages>,
     assets: Assets,
     attempts: Attempts,
@@ -98,8 +99,10 @@ impl Portal {
     /// # Errors
     /// [`MessagesError`] if the built-in message files are broken.
     pub fn new(parts: Parts) -> Result<Self, MessagesError> {
+        let own = Own::new(parts.logins.clone(), parts.enrolment.clone());
         let desk = Desk(Arc::new(Inner {
             parts,
+            own,
             messages: Messages::load()?,
             assets: Assets::load(),
             attempts: Attempts::default(),
@@ -154,6 +157,10 @@ impl Desk {
         &self.0.parts
     }
 
+    pub(crate) fn own(&self) -> &Own {
+        &self.0.own
+    }
+
     pub(crate) fn messages(&self) -> &Arc<Messages> {
         &self.0.messages
     }
@@ -162,9 +169,19 @@ impl Desk {
         &self.0.assets
     }
 
-    /// Takes one login attempt from the address's budget.
-    pub(crate) fn attempt(&self, address: IpAddr, snapshot: &Snapshot) -> Result<(), Duration> {
-        self.0.attempts.take(address, snapshot.settings.login.attempts_per_minute)
+    /// Takes one attempt at a secret from the budget of the session, which nobody else at its address can use
+    /// up (A47), or, without one, of the address.
+    pub(crate) fn attempt(
+        &self,
+        session: Option<SessionId>,
+        address: IpAddr,
+        snapshot: &Snapshot,
+    ) -> Result<(), Duration> {
+        let budgets = self.0.attempts.at_pace(snapshot.settings.login.attempts_per_minute);
+        match session {
+            Some(session) => budgets.by_session.take_of(session),
+            None => budgets.by_address.take(address),
+        }
     }
 
     /// Takes one beginning of an interaction from the address's budget: that of browsers with a session,
@@ -184,24 +201,28 @@ impl Desk {
     }
 }
 
-/// Login attempts by address; made anew when a reload changes the pace.
+/// Attempts at secrets; made anew when a reload changes the pace.
 #[derive(Default)]
-struct Attempts(Mutex<Option<(u32, Arc<Throttle>)>>);
+struct Attempts(Mutex<Option<(u32, Arc<Budgets>)>>);
+
+struct Budgets {
+    by_address: Throttle,
+    by_session: Throttle<SessionId>,
+}
 
 impl Attempts {
-    fn take(&self, address: IpAddr, per_minute: u32) -> Result<(), Duration> {
-        let throttle = {
-            let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match held.as_ref() {
-                Some((pace, throttle)) if *pace == per_minute => Arc::clone(throttle),
-                _ => {
-                    let pace = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-                    let throttle = Arc::new(Throttle::per_minute(pace));
-                    *held = Some((per_minute, Arc::clone(&throttle)));
-                    throttle
-                }
+    fn at_pace(&self, per_minute: u32) -> Arc<Budgets> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.as_ref() {
+            Some((pace, budgets)) if *pace == per_minute => Arc::clone(budgets),
+            _ => {
+                let pace = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+                let budgets =
+                    Budgets { by_address: Throttle::per_minute(pace), by_session: Throttle::per_minute(pace) };
+                let budgets = Arc::new(budgets);
+                *held = Some((per_minute, Arc::clone(&budgets)));
+                budgets
             }
-        };
-        throttle.take(address)
+        }
     }
 }

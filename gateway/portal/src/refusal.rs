@@ -14,14 +14,13 @@ use model::{Refusal, Token, TokenKind, Wants};
 use crate::cookies::Set;
 use crate::headers;
 use crate::pages::{self, Denied, Framed, Link, Notice};
-use crate::plain::Plain;
 use crate::problem::Problem;
 use crate::refused::Refused;
 use crate::routes::Surface;
 use crate::visit::{Visit, see_other, target};
 
 use words::Words;
-pub(crate) use words::{PORTAL, app_title};
+pub(crate) use words::{PORTAL, app_title, zone_title};
 
 /// An empty answer, where not even a page can be made.
 pub(crate) fn bare(status: StatusCode) -> Response {
@@ -134,6 +133,7 @@ fn other(visit: &Visit, wants: Wants, refused: Refused) -> Response {
             tracing::error!(request = %visit.edge.request, why, "a part of the portal failed");
             return shown(visit, &Refusal::Unavailable, wants);
         }
+        Refused::Busy { retry_after } => return busy(visit, wants, retry_after),
         Refused::Origin => (StatusCode::FORBIDDEN, "origin"),
         Refused::Expired => (StatusCode::GONE, "login-expired"),
         Refused::Elsewhere => (StatusCode::FORBIDDEN, "login-elsewhere"),
@@ -151,6 +151,30 @@ fn other(visit: &Visit, wants: Wants, refused: Refused) -> Response {
             pages::answer(status, &notice(visit, words, link))
         }
     }
+}
+
+/// Too many at once: when to come back, and back to where it was tried.
+fn busy(visit: &Visit, wants: Wants, retry_after: Duration) -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let words = Words::waiting(&visit.t, "busy", retry_after);
+    let mut answer = match wants {
+        Wants::Problem => problem(visit, status, "busy", "Too many at once").answer(),
+        Wants::Page | Wants::Frame => pages::answer(status, &notice(visit, words, onward(visit))),
+    };
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds(retry_after)));
+    answer
+}
+
+/// The one button: back to the login, unlock or enrolment under way, which is where it was; else on from the
+/// first page.
+fn onward(visit: &Visit) -> Link {
+    let under_way = ["/login", "/unlock", "/enrol"].into_iter().find(|step| visit.path.starts_with(step));
+    if let (Some(step), Ok(token)) = (under_way, Token::parse(visit.interaction_text())) {
+        let page = if step == "/unlock" { "/lock" } else { step };
+        return Link { href: format!("{page}?i={}", token.text()), words: visit.t.say("act-back") };
+    }
+    let button = if visit.held.is_some() { "act-launcher" } else { "act-login" };
+    Link { href: visit.on_portal_host("/"), words: visit.t.say(button) }
 }
 
 /// A program's proof is too old (RFC 9470): a new code from the portal is needed.
@@ -174,9 +198,7 @@ fn shown(visit: &Visit, refusal: &Refusal, wants: Wants) -> Response {
         }
         (Wants::Page, _) => {
             let words = Words::of(&visit.t, refusal);
-            let button = if visit.held.is_some() { "act-launcher" } else { "act-login" };
-            let link = Link { href: visit.on_portal_host("/"), words: visit.t.say(button) };
-            pages::answer(status, &notice(visit, words, link))
+            pages::answer(status, &notice(visit, words, onward(visit)))
         }
     };
     extras(refusal, answer.headers_mut());
@@ -200,7 +222,7 @@ fn denied(visit: &Visit, app: &str, action: Option<&str>, reason: &str, missing:
     Denied {
         frame: visit.frame(None),
         app: words::app_title(visit, app),
-        action: action.map(Plain::new),
+        action: action.map(|action| words::action_title(visit, app, action)),
         why,
         missing: missing.iter().map(|word| words::missing(visit, word)).collect(),
         what_now,
@@ -257,7 +279,7 @@ const fn before_its_path(refusal: &Refusal) -> bool {
 
 fn problem_of(visit: &Visit, refusal: &Refusal) -> Problem {
     let status = status(refusal);
-    let plain = problem(visit, status, words::name(refusal), words::title(refusal));
+    let plain = problem(visit, status, refusal.name(), words::title(refusal));
     match refusal {
         Refusal::Denied { reason, missing, .. } => plain.reason(reason, missing.clone()),
         _ => plain,

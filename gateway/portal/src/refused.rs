@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use access::AccessError;
 use audit::JournalError;
-use identity::{EnrolmentError, LoginError, SessionError};
+use identity::{EnrolmentError, LoginError, OwnError, SessionError};
 use model::{Refusal, TokenError};
 use store::StoreError;
 
 use crate::problem::Problem;
+
+/// When to come back where nobody can tell how long the crowd is.
+const CROWDED: Duration = Duration::from_secs(5);
 
 /// What went wrong; the route's surface makes a page or a problem document of it.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(crate) enum Refused {
     ConfirmFirst,
     /// The policy says no to a program.
     Denied { reason: &'static str, missing: Vec<String> },
+    /// Too many want the same at once; nothing of it was done (503).
+    Busy { retry_after: Duration },
     /// A part that must not fail silently failed; the words are for the log alone.
     Unavailable(String),
     /// The API's own words.
@@ -54,8 +59,11 @@ impl From<LoginError> for Refused {
         match error {
             LoginError::Gone | LoginError::OutOfOrder | LoginError::Refused => Self::Expired,
             LoginError::Elsewhere => Self::Elsewhere,
+            LoginError::Slow { retry_after } => Self::too_many(retry_after),
             LoginError::Session(error) => error.into(),
-            LoginError::Busy | LoginError::Store(_) | LoginError::Broken(_) => Self::Unavailable(error.to_string()),
+            LoginError::Busy { retry_after } => Self::Busy { retry_after },
+            LoginError::Store(error) => error.into(),
+            LoginError::Broken(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -67,9 +75,9 @@ impl From<SessionError> for Refused {
             SessionError::UnknownCode => Self::Expired,
             SessionError::State => Self::UnlockFirst,
             SessionError::Assurance => Self::ConfirmFirst,
-            SessionError::Busy | SessionError::Store(_) | SessionError::Token(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            SessionError::Busy => Self::Busy { retry_after: CROWDED },
+            SessionError::Store(error) => error.into(),
+            SessionError::Token(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -78,10 +86,25 @@ impl From<EnrolmentError> for Refused {
     fn from(error: EnrolmentError) -> Self {
         match error {
             EnrolmentError::Stale => Self::ConfirmFirst,
-            EnrolmentError::Busy | EnrolmentError::Store(_) | EnrolmentError::Broken(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            EnrolmentError::Busy { retry_after } => Self::Busy { retry_after },
+            EnrolmentError::Store(error) => error.into(),
+            EnrolmentError::Broken(_) => Self::Unavailable(error.to_string()),
             _ => Self::Expired,
+        }
+    }
+}
+
+impl From<OwnError> for Refused {
+    fn from(error: OwnError) -> Self {
+        match error {
+            OwnError::Unknown => Self::not_found(),
+            OwnError::Stale => Self::ConfirmFirst,
+            // Pages say these in their own words; elsewhere the form is out of date.
+            OwnError::Needed | OwnError::Refused | OwnError::Same | OwnError::Password(_) => Self::Expired,
+            OwnError::Login(error) => error.into(),
+            OwnError::Session(error) => error.into(),
+            OwnError::Store(error) => error.into(),
+            OwnError::Broken(_) => Self::Unavailable(error.to_string()),
         }
     }
 }
@@ -96,4 +119,13 @@ macro_rules! unavailable {
     )*};
 }
 
-unavailable!(AccessError, JournalError, StoreError, TokenError);
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy { retry_after: CROWDED },
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+unavailable!(AccessError, JournalError, TokenError);

@@ -11,7 +11,9 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use model::Refusal;
 
-use crate::handlers::{cli, enrol, files, handshake, launcher, lock, login, logout, sessions};
+use crate::handlers::{
+    authenticators, cli, enrol, files, handshake, launcher, lock, login, logout, notices, password, sessions,
+};
 use crate::portal::Desk;
 use crate::refused::Refused;
 use crate::visit::Visit;
@@ -123,6 +125,7 @@ pub(crate) const ROUTES: &[Route] = routes! {
     Portal Post "/login/name"          Anyone, InteractionForm, Page, FORM, true => login::name;
     Portal Post "/login/passkey"       Anyone, InteractionForm, Page, FORM, true => login::passkey;
     Portal Post "/login/password"      Anyone, InteractionForm, Page, FORM, true => login::password;
+    Portal Post "/login/key"           Anyone, InteractionForm, Page, FORM, true => login::key;
     Portal Post "/login/totp"          Anyone, InteractionForm, Page, FORM, true => login::totp;
     Portal Post "/login/onward"        Active, InteractionForm, Page, FORM, false => login::onward;
     Portal Get  "/lock"                Anyone, Any, Page, 0, false => lock::show;
@@ -132,10 +135,23 @@ pub(crate) const ROUTES: &[Route] = routes! {
     Portal Post "/logout"              Holder, SessionForm, Page, FORM, false => logout::logout;
     Portal Get  "/sessions"            Active, Any, Page, 0, false => sessions::show;
     Portal Post "/sessions/end"        Active, SessionForm, Page, FORM, false => sessions::end;
+    Portal Post "/sessions/end-others" Active, SessionForm, Page, FORM, false => sessions::end_others;
+    Portal Get  "/authenticators"      Active, Any, Page, 0, false => authenticators::show;
+    Portal Get  "/authenticators/add"  Fresh, Any, Page, 0, false => authenticators::adding;
+    Portal Post "/authenticators/add"  Fresh, SessionForm, Page, FORM, false => authenticators::add;
+    Portal Get  "/authenticators/{part}"       Active, Any, Page, 0, false => authenticators::one;
+    Portal Post "/authenticators/{part}/label" Active, SessionForm, Page, FORM, false => authenticators::rename;
+    Portal Get  "/authenticators/{part}/end"   Fresh, Any, Page, 0, false => authenticators::ending;
+    Portal Post "/authenticators/{part}/end"   Fresh, SessionForm, Page, FORM, false => authenticators::end;
+    Portal Get  "/password"            Fresh, Any, Page, 0, false => password::show;
+    Portal Post "/password"            Fresh, SessionForm, Page, FORM, true => password::change;
+    Portal Get  "/notices"             Active, Any, Page, 0, false => notices::show;
+    Portal Post "/notices/seen"        Active, SessionForm, Page, FORM, false => notices::seen;
     Portal Get  "/enrol"               Anyone, Any, Page, 0, false => enrol::show;
     Portal Post "/enrol/start"         Anyone, InteractionForm, Page, FORM, true => enrol::start;
     Portal Post "/enrol/passkey"       Anyone, InteractionForm, Page, FORM, true => enrol::passkey;
     Portal Post "/enrol/password"      Anyone, InteractionForm, Page, FORM, true => enrol::password;
+    Portal Post "/enrol/key"           Anyone, InteractionForm, Page, FORM, true => enrol::key;
     Portal Post "/enrol/totp"          Anyone, InteractionForm, Page, FORM, true => enrol::totp;
     Portal Post "/enrol/finish"        Anyone, InteractionForm, Page, FORM, false => enrol::finish;
     Portal Get  "/cli"                 Fresh, Any, Page, 0, false => cli::show;

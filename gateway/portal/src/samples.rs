@@ -1,5 +1,7 @@
 //! Every page with made-up people, for looking at and for tests. Not in the product.
 
+mod account;
+
 use std::time::Duration;
 
 use askama::Template;
@@ -36,7 +38,7 @@ pub const ORDINARY: Words<'static> =
 pub fn pages(language: Language, words: Words<'_>) -> Vec<(&'static str, String)> {
     let Ok(messages) = Messages::load() else { return Vec::new() };
     let sample = Sample { t: messages.tongue(language), words, links: Assets::load().links().clone() };
-    [sample.login(), sample.enrolment(), sample.inside(), sample.refused()].concat()
+    [sample.login(), sample.enrolment(), sample.inside(), sample.account(), sample.refused()].concat()
 }
 
 /// The assets' names and contents.
@@ -170,7 +172,14 @@ impl Sample<'_> {
             line: Some(self.say("login-code-line")),
             ..self.secret(self.frame("/login"), "login-code-title", Field::Code)
         };
+        let key = PasskeyStep {
+            named: Some(Plain::new(self.words.name)),
+            line: Some(self.say("login-key-line")),
+            links: vec![self.link("login-by-code"), self.link("login-other-name")],
+            ..self.passkey(self.frame("/login"), "login-key-title", "login-key-button")
+        };
         vec![
+            ("login-key", html(&key)),
             ("login", html(&name(None))),
             ("login-failed", html(&name(Some(self.say("login-failed"))))),
             ("login-passkey", html(&passkey)),
@@ -195,6 +204,12 @@ impl Sample<'_> {
             links: vec![self.link("enrol-without-passkey")],
             ..self.passkey(self.frame("/enrol"), "enrol-passkey-title", "enrol-passkey-button")
         };
+        let key = PasskeyStep {
+            line: Some(self.say("enrol-key-line")),
+            kind: "create",
+            links: vec![self.link("enrol-totp-instead")],
+            ..self.passkey(self.frame("/enrol"), "enrol-key-title", "enrol-key-button")
+        };
         let second = EnrolSecond { frame: self.frame("/enrol"), interaction: interaction.clone(), form: form.clone() };
         let password = EnrolPassword {
             frame: self.frame("/enrol"),
@@ -203,7 +218,7 @@ impl Sample<'_> {
             staff_no: Plain::new("000123"),
             interaction: interaction.clone(),
             form: form.clone(),
-            links: vec![self.link("enrol-back")],
+            links: vec![self.link("act-back")],
         };
         let seed = Qr::of("otpauth://totp/Sekimori:000123?secret=JBSWY3DPEHPK3PXP&issuer=Sekimori")
             .map(|qr| (qr, "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP".to_owned()));
@@ -220,6 +235,7 @@ impl Sample<'_> {
             ("enrol", html(&start)),
             ("enrol-person", html(&person)),
             ("enrol-passkey", html(&passkey)),
+            ("enrol-key", html(&key)),
             ("enrol-second", html(&second)),
             ("enrol-password", html(&password)),
             ("enrol-totp", html(&totp(seed, None))),
@@ -234,14 +250,19 @@ impl Sample<'_> {
             title: Plain::new(title),
             host: Plain::new("chart.sekimori.localhost"),
         };
-        let launcher = |cards| Launcher { frame: self.framed("/", false), cards, cli: true };
+        let launcher = |cards| Launcher {
+            frame: self.framed("/", false),
+            cards,
+            unseen: Some(self.t.count("notices-waiting", 2)),
+            cli: true,
+        };
         let row = |here, state: &str| SessionRow {
             id: "0199a6f0-4d1e-7c3a-9b1e-2f6d0c8a1b77".to_owned(),
             station: Plain::new(self.words.thing),
             browser: Plain::new("Chrome · Windows"),
             zone: Plain::new("ward"),
             since: "2026年11月21日(土) 09:12".to_owned(),
-            until: "2026年11月21日(土) 21:12".to_owned(),
+            act: "2026年11月21日(土) 14:03".to_owned(),
             state: self.say(state),
             here,
         };
@@ -306,6 +327,7 @@ impl Sample<'_> {
             ("locked-post", "locked-post-title", "locked-post-what", "locked-post-do"),
             ("upstream", "upstream-title", "upstream-what", "upstream-do"),
             ("unavailable", "unavailable-title", "unavailable-what", "unavailable-do"),
+            ("busy", "busy-title", "busy-what", "too-many-wait"),
         ] {
             pages.push((name, html(&self.notice(title, what, Some(now), "act-launcher"))));
         }

@@ -1,29 +1,29 @@
-//! How often one address may try something (governor in front of the failure counters), and how much of
-//! what strangers cause in bulk is recorded.
+//! How often one address or session may try something (governor in front of the failure counters).
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use model::client_network;
 
-/// A budget per address, kept for a bounded number of addresses; when that many are busy, new ones share
-/// one. An IPv6 client is its /64.
-pub(crate) struct Throttle {
+/// A budget per address (an IPv6 client is its /64) or other key, kept for a bounded number of them; when
+/// that many are busy, new ones share one.
+pub(crate) struct Throttle<K = IpAddr> {
     quota: Quota,
-    known: Mutex<Known>,
+    known: Mutex<Known<K>>,
     /// Everybody's who comes when no more addresses can be kept.
     shared: DefaultDirectRateLimiter,
     clock: DefaultClock,
 }
 
-struct Known {
-    budgets: HashMap<IpAddr, Budget>,
+struct Known<K> {
+    budgets: HashMap<K, Budget>,
     swept: Instant,
 }
 
@@ -33,10 +33,20 @@ struct Budget {
 }
 
 impl Throttle {
-    const ADDRESSES: usize = 65_536;
+    /// Takes one try from the address's budget.
+    ///
+    /// # Errors
+    /// How long to wait when there is none left.
+    pub(crate) fn take(&self, address: IpAddr) -> Result<(), Duration> {
+        self.take_of(client_network(address))
+    }
+}
+
+impl<K: Hash + Eq> Throttle<K> {
+    const MOST: usize = 65_536;
     /// A budget that nobody took from for this long is whole again.
     const WHOLE: Duration = Duration::from_secs(60);
-    /// Looking through all addresses is done no more often than this.
+    /// Looking through all keys is done no more often than this.
     const SWEEP: Duration = Duration::from_secs(10);
 
     /// `per_minute` tries, all at once or spread.
@@ -50,79 +60,50 @@ impl Throttle {
         }
     }
 
-    /// Takes one try from the address's budget.
+    /// Takes one try from the key's budget.
     ///
     /// # Errors
     /// How long to wait when there is none left.
-    pub(crate) fn take(&self, address: IpAddr) -> Result<(), Duration> {
-        self.take_at(address, Instant::now())
+    pub(crate) fn take_of(&self, key: K) -> Result<(), Duration> {
+        self.take_at(key, Instant::now())
     }
 
-    fn take_at(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let own = self.budget(network(address), now);
+    fn take_at(&self, key: K, now: Instant) -> Result<(), Duration> {
+        let own = self.budget(key, now);
         let limiter = own.as_deref().unwrap_or(&self.shared);
         limiter.check().map_err(|not_until| not_until.wait_time_from(self.clock.now()))
     }
 
-    /// The address's own budget; none if it is new and there is no room.
-    fn budget(&self, network: IpAddr, now: Instant) -> Option<Arc<DefaultDirectRateLimiter>> {
+    /// The key's own budget; none if it is new and there is no room.
+    fn budget(&self, key: K, now: Instant) -> Option<Arc<DefaultDirectRateLimiter>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(known.swept) >= Self::SWEEP {
             known.swept = now;
             known.budgets.retain(|_, budget| now.saturating_duration_since(budget.seen) < Self::WHOLE);
         }
-        if let Some(budget) = known.budgets.get_mut(&network) {
+        if let Some(budget) = known.budgets.get_mut(&key) {
             budget.seen = now;
             return Some(Arc::clone(&budget.limiter));
         }
-        if known.budgets.len() >= Self::ADDRESSES {
+        if known.budgets.len() >= Self::MOST {
             return None;
         }
         let limiter = Arc::new(RateLimiter::direct(self.quota));
-        known.budgets.insert(network, Budget { limiter: Arc::clone(&limiter), seen: now });
+        known.budgets.insert(key, Budget { limiter: Arc::clone(&limiter), seen: now });
         Some(limiter)
     }
 }
 
-impl fmt::Debug for Throttle {
+impl<K> fmt::Debug for Throttle<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Throttle").field("quota", &self.quota).finish_non_exhaustive()
     }
 }
 
-/// Keeps what strangers can cause in bulk from filling the journal: a few a second, the rest counted.
-pub(crate) struct Counted {
-    limiter: DefaultDirectRateLimiter,
-    left_out: AtomicU32,
-}
-
-impl Counted {
-    pub(crate) fn per_second(per_second: NonZeroU32) -> Self {
-        Self { limiter: RateLimiter::direct(Quota::per_second(per_second)), left_out: AtomicU32::new(0) }
-    }
-
-    /// `Some` if this one may pass: how many since the last that did may not.
-    pub(crate) fn pass(&self) -> Option<u32> {
-        if self.limiter.check().is_ok() {
-            return Some(self.left_out.swap(0, Ordering::Relaxed));
-        }
-        self.left_out.fetch_add(1, Ordering::Relaxed);
-        None
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => IpAddr::V4(v4),
-            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     fn address(text: &str) -> IpAddr {
@@ -145,10 +126,10 @@ mod tests {
         let throttle = Throttle::per_minute(NonZeroU32::new(2).unwrap());
         let begun = Instant::now();
         let of = |n: usize| IpAddr::V6(Ipv6Addr::from_bits((n as u128) << 64));
-        for n in 0..Throttle::ADDRESSES {
+        for n in 0..Throttle::<IpAddr>::MOST {
             throttle.take_at(of(n), begun).unwrap();
         }
-        let [first, second, third] = [1, 2, 3].map(|n| of(Throttle::ADDRESSES + n));
+        let [first, second, third] = [1, 2, 3].map(|n| of(Throttle::<IpAddr>::MOST + n));
         throttle.take_at(first, begun).unwrap();
         throttle.take_at(second, begun).unwrap();
         assert!(throttle.take_at(third, begun).is_err(), "their common budget is used up");
@@ -156,17 +137,10 @@ mod tests {
         throttle.take_at(of(7), later).expect("a known address has its own");
         assert!(throttle.take_at(third, later).is_err());
         let kept = || throttle.known.lock().unwrap().budgets.len();
-        assert_eq!(kept(), Throttle::ADDRESSES);
+        assert_eq!(kept(), Throttle::<IpAddr>::MOST);
         throttle.take_at(third, begun + Duration::from_secs(60)).expect_err("swept a second ago");
         throttle.take_at(third, begun + Duration::from_secs(69)).expect("its own, since there is room again");
         assert_eq!(kept(), 2, "whoever was not seen for a minute is forgotten");
-    }
-
-    #[test]
-    fn what_is_left_out_is_counted() {
-        let counted = Counted::per_second(NonZeroU32::new(2).unwrap());
-        assert_eq!((counted.pass(), counted.pass(), counted.pass()), (Some(0), Some(0), None));
-        assert_eq!(counted.left_out.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::messages::{Language, Tongue};
 use crate::pages::{Badge, Frame, Switch};
 use crate::plain::Plain;
 use crate::portal::{Asked, Desk, Parts};
+use crate::refusal::zone_title;
 use crate::refused::Refused;
 use crate::{cookies, headers};
 
@@ -166,10 +167,7 @@ impl Visit {
     /// The frame of a page; `here` is where its other languages are, as path and query.
     pub(crate) fn frame(&self, here: Option<(&str, &[(&str, &str)])>) -> Frame {
         let site = &self.snapshot.settings.site;
-        let name = match self.t.language() {
-            Language::Japanese => &site.name.ja,
-            Language::English => &site.name.en,
-        };
+        let name = self.t.language().of(&site.name.ja, &site.name.en);
         let active = self.active().is_some();
         Frame {
             t: self.t.clone(),
@@ -191,7 +189,7 @@ impl Visit {
             name: Plain::new(&person.name),
             kana: person.kana.as_deref().map(Plain::new),
             department: Plain::new(&person.department),
-            zone: Plain::new(self.edge.zone.name()),
+            zone: zone_title(self, self.edge.zone.name()),
             remaining,
             minutes,
             words,

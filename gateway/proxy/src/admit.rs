@@ -1,13 +1,16 @@
 //! Stage 4: one host, no ambiguity, no forged header; from here on there is exactly one reading of a request.
 
+#[cfg(test)]
+mod fuzz;
 mod host;
+mod http2;
 
 use std::sync::Arc;
 
 use config::Snapshot;
 use http::header::{EXPECT, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{Method, Request, Uri};
+use http::{Method, Request, Uri, Version, uri};
 use hyper::body::{Body, Incoming};
 use model::{Edge, FetchMetadata, Refusal, RequestId};
 
@@ -85,61 +88,74 @@ impl Admitted {
 
 /// Admits a request or says what is wrong with it.
 pub(crate) fn admit(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     plane: &Arc<Plane>,
     connection: &Arc<Connection>,
 ) -> Result<Admitted, Box<Refused>> {
+    let (mut head, body) = request.into_parts();
     let mut edge = Edge {
         request: RequestId::generate(),
         address: connection.peer.address,
         zone: connection.peer.zone(&plane.snapshot),
         host: Arc::clone(&connection.nowhere),
-        fetch: fetch_metadata(request.headers()),
+        fetch: fetch_metadata(&head.headers),
     };
-    let site = match site(&request, plane) {
+    let site = match site(&head, plane, connection) {
         Ok(site) => site.clone(),
-        Err(refusal) => return Err(refused(refusal, plane, None, edge, request)),
+        Err(refusal) => return Err(refused(refusal, plane, None, edge, head)),
     };
     edge.host = Arc::clone(site.host());
-    let refusal = match connection.seat.request() {
-        Err(retry_after) => Some(Refusal::TooMany { retry_after }),
-        Ok(()) => check(&request, plane).err(),
+    let offer = match admissible(&mut head, plane, connection) {
+        Ok(offer) => offer,
+        Err(refusal) => return Err(refused(refusal, plane, Some(site), edge, head)),
     };
-    if let Some(refusal) = refusal {
-        return Err(refused(refusal, plane, Some(site), edge, request));
-    }
-    let offer = offered(request.method(), request.version(), request.headers());
-    if let Offer::Malformed(rule) = offer {
-        return Err(refused(Refusal::Malformed(rule), plane, Some(site), edge, request));
-    }
     let allow_authorization = match &site {
-        Site::App(app) => app.allow_authorization,
+        Site::App(app) => app.allowed.authorization,
         Site::Portal(_) => true,
     };
-    let odd = headers::strip_request(request.headers_mut(), allow_authorization);
+    let odd = headers::strip_request(&mut head.headers, allow_authorization);
     if odd > 0 {
         tracing::debug!(request = %edge.request, odd, "fields dropped for their names");
     }
-    let (head, body) = request.into_parts();
     let (plane, connection) = (Arc::clone(plane), Arc::clone(connection));
     Ok(Admitted { plane, site, edge, head, body: Some(body), offer, connection })
 }
 
-fn refused(
-    refusal: Refusal,
-    plane: &Arc<Plane>,
-    site: Option<Site>,
-    edge: Edge,
-    request: Request<Incoming>,
-) -> Box<Refused> {
-    let about = About::new(Arc::clone(plane), site, edge, request.into_parts().0);
+fn refused(refusal: Refusal, plane: &Arc<Plane>, site: Option<Site>, edge: Edge, head: Parts) -> Box<Refused> {
+    let about = About::new(Arc::clone(plane), site, edge, head);
     Box::new(Refused::at_the_edge(refusal, about))
 }
 
-/// The configured host that the request names.
-fn site<'p>(request: &Request<Incoming>, plane: &'p Plane) -> Result<&'p Site, Refusal> {
-    let named = host::named(request.uri(), request.headers()).map_err(Refusal::Malformed)?;
-    find_site(plane, named)
+/// Brings the head into its one form and looks at all of it.
+fn admissible(head: &mut Parts, plane: &Plane, connection: &Connection) -> Result<Offer, Refusal> {
+    one_form(head, plane)?;
+    connection.seat.request().map_err(|retry_after| Refusal::TooMany { retry_after })?;
+    check(head, plane)?;
+    match offered(&head.method, head.version, &head.headers) {
+        Offer::Malformed(rule) => Err(Refusal::Malformed(rule)),
+        offer => Ok(offer),
+    }
+}
+
+/// Whatever the version and the form of the target: a path, one `Host`, one `Cookie` of HTTP/2's crumbs.
+fn one_form(head: &mut Parts, plane: &Plane) -> Result<(), Refusal> {
+    if head.version == Version::HTTP_2 {
+        http2::check(&head.headers, plane.snapshot.settings.limits.headers).map_err(Refusal::Malformed)?;
+        http2::plain(&mut head.headers, &head.uri).ok_or(Refusal::Malformed("host-form"))?;
+    }
+    if head.uri.authority().is_some() {
+        let mut target = uri::Parts::default();
+        target.path_and_query = head.uri.path_and_query().cloned();
+        head.uri = Uri::from_parts(target).map_err(|_| Refusal::Malformed("target-form"))?;
+    }
+    Ok(())
+}
+
+/// The configured host that the request names, if this connection may lead there (H-37).
+fn site<'p>(head: &Parts, plane: &'p Plane, connection: &Connection) -> Result<&'p Site, Refusal> {
+    let named = host::named(head.version, &head.uri, &head.headers).map_err(Refusal::Malformed)?;
+    let site = find_site(plane, named)?;
+    if plane.doors.admits(&connection.demands, site.host()) { Ok(site) } else { Err(Refusal::Misdirected) }
 }
 
 fn find_site<'p>(plane: &'p Plane, named: Named<'_>) -> Result<&'p Site, Refusal> {
@@ -167,9 +183,9 @@ pub(crate) fn check_target(method: &Method, uri: &Uri, snapshot: &Snapshot) -> R
     Ok(())
 }
 
-fn check(request: &Request<Incoming>, plane: &Plane) -> Result<(), Refusal> {
-    check_target(request.method(), request.uri(), &plane.snapshot)?;
-    let headers = request.headers();
+fn check(head: &Parts, plane: &Plane) -> Result<(), Refusal> {
+    check_target(&head.method, &head.uri, &plane.snapshot)?;
+    let headers = &head.headers;
     if !transfer_coding_is_plain(headers) {
         return Err(Refusal::Malformed("transfer-encoding"));
     }

@@ -31,9 +31,9 @@ pub(crate) enum Presented {
     Malformed,
 }
 
-/// Reads `__Host-sk`.
+/// Reads `__Host-sk`, as the portal does: of two pairs of this name neither counts, whatever their values.
 pub(crate) fn presented(headers: &HeaderMap) -> Presented {
-    let mut found = pairs(headers).filter(|(name, _)| *name == SESSION.as_bytes()).map(|(_, value)| value);
+    let mut found = parts(headers).filter(|(name, _)| *name == SESSION.as_bytes()).map(|(_, value)| value);
     match (found.next(), found.next()) {
         (None, _) => Presented::Nothing,
         (Some(value), None) => std::str::from_utf8(value)
@@ -44,13 +44,19 @@ pub(crate) fn presented(headers: &HeaderMap) -> Presented {
     }
 }
 
-/// The name and value pairs of all `Cookie` fields.
+/// The name and value pairs of all `Cookie` fields (RFC 6265 4.2.1). Blanks belong around a pair, none
+/// around its `=`: what some reader would take for another name is no name here.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    parts(headers).filter(|(name, value)| name.trim_ascii_end() == *name && value.trim_ascii_start() == *value)
+}
+
+/// What stands before and behind the first `=` of each pair.
+fn parts(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|&b| b == b';')).filter_map(|pair| {
         let pair = pair.trim_ascii();
         let equals = pair.iter().position(|&b| b == b'=')?;
         let (name, value) = pair.split_at_checked(equals)?;
-        Some((name.trim_ascii_end(), value.get(1..)?.trim_ascii_start()))
+        Some((name, value.get(1..)?))
     })
 }
 
@@ -105,7 +111,9 @@ where
     let mut opened = 0;
     for (name, value) in pairs(headers) {
         if rules.passes(name) {
-            push(&mut out, &[name], value);
+            if closes_its_quotation(value) {
+                push(&mut out, &[name], value);
+            }
             continue;
         }
         let Some(sealed) = SealedName::parse(name) else { continue };
@@ -131,6 +139,13 @@ where
     result
 }
 
+/// What opens a quotation closes it (RFC 6265 4.1.1): some servers would take the pairs behind for a part of it, and
+/// a page that shows this cookie to its scripts would show them those.
+fn closes_its_quotation(value: &[u8]) -> bool {
+    let Some(quoted) = value.strip_prefix(b"\"") else { return true };
+    quoted.strip_suffix(b"\"").is_some_and(|inside| !inside.contains(&b'"'))
+}
+
 fn push(out: &mut Vec<u8>, name: &[&[u8]], value: &[u8]) {
     if !out.is_empty() {
         out.extend_from_slice(b"; ");
@@ -142,5 +157,7 @@ fn push(out: &mut Vec<u8>, name: &[&[u8]], value: &[u8]) {
     out.extend_from_slice(value);
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

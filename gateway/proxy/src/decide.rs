@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use access::Effective;
+use access::{Effective, Question, ask};
 use config::Snapshot;
 use hyper::body::Incoming;
-use model::{Aal, Refusal, Timestamp, Zone};
-use policy::{ActionId, AppId, Decision, Denial, Permit, Query, RoleSet, Routing};
+use model::Refusal;
+use policy::{ActionId, Decision, Denial, Permit, Routing};
 
 use crate::Services;
 use crate::headers::SERVICE_WORKER;
@@ -117,14 +117,8 @@ async fn judge(
             return Err(Box::new(resolved.refused(Refusal::Unavailable)));
         }
     };
-    let question = Question {
-        app: resolved.app().id,
-        action,
-        roles: &roles.set,
-        zone: &admitted.edge().zone,
-        aal: live.aal(),
-        until: roles.valid_until.map_or(live.absolute_until(), |until| until.min(live.absolute_until())),
-    };
+    let question =
+        Question { app: resolved.app().id, action, roles: &roles.set, zone: &admitted.edge().zone, aal: live.aal() };
     match ask(&snapshot, &question, now) {
         Decision::Deny(denial) => Err(denied(resolved, Some(action), denial)),
         Decision::Permit(permit) => Ok(Permitted { resolved, permit, roles, action, params }),
@@ -136,7 +130,8 @@ async fn judge(
 fn barred(resolved: &Resolved) -> Option<&'static str> {
     let (admitted, app) = (resolved.routed().admitted(), resolved.app());
     let headers = &admitted.head().headers;
-    if headers.get(SERVICE_WORKER).is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"script")) {
+    let worker = headers.get(SERVICE_WORKER).is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(b"script"));
+    if worker && !app.allowed.service_workers {
         return Some("service-worker");
     }
     let foreign = matches!(admitted.offer(), Offer::WebSocket(_))
@@ -154,28 +149,4 @@ fn denied(resolved: Resolved, action: Option<ActionId>, denial: Denial) -> Box<R
         missing: denial.missing,
     };
     Box::new(resolved.refused(refusal).by_rule(denial.rule))
-}
-
-/// What the policy is asked.
-pub(crate) struct Question<'q> {
-    pub(crate) app: AppId,
-    pub(crate) action: ActionId,
-    pub(crate) roles: &'q RoleSet,
-    pub(crate) zone: &'q Zone,
-    pub(crate) aal: Aal,
-    /// When roles or session end by themselves.
-    pub(crate) until: Timestamp,
-}
-
-/// Asks the policy; requests, open streams and `policy test` do it here.
-pub(crate) fn ask(snapshot: &Snapshot, question: &Question<'_>, now: Timestamp) -> Decision {
-    snapshot.policy.decide(&Query {
-        app: question.app,
-        action: question.action,
-        roles: question.roles,
-        zone: question.zone.name(),
-        local: snapshot.settings.site.time_zone.local(now),
-        aal2: question.aal >= Aal::Aal2,
-        until: Some(question.until.seconds()),
-    })
 }

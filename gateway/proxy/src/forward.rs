@@ -1,5 +1,12 @@
 //! Stage 9: the request goes upstream with the signed assertion, the answer comes back, both streamed.
 
+mod ask;
+mod dial;
+mod errand;
+mod export;
+mod failure;
+mod health;
+mod member;
 mod request;
 mod response;
 mod tunnel;
@@ -7,28 +14,31 @@ mod upstream;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use access::Effective;
-use audit::{Closing, Outcome, Patient};
+use audit::{Closing, Outcome};
 use http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use identity::Live;
 use model::{Edge, Refusal, SessionState};
-use policy::PatientRule;
-use tokio::time::{Instant, sleep};
+use policy::{ActionClass, PatientRule};
 
-pub(crate) use upstream::{Upstream, UpstreamKey};
+pub(crate) use errand::Errand;
+pub(crate) use member::Line;
+pub(crate) use upstream::{Terms, Upstream};
 
-use self::response::{Release, is_framed_plainly};
-use self::upstream::{Answer, Failure, Origin};
+use self::ask::ask;
+use self::export::{Carrying, Verdict};
+use self::failure::Failure;
+use self::response::{Release, fault};
 use crate::Services;
 use crate::body::{Guard, Held, Inward, Outgoing, Progress, Upload};
-use crate::lease::{Lease, TICK};
+use crate::decide::Permitted;
+use crate::lease::Lease;
 use crate::plane::{App, Plane, Site};
-use crate::record::{Closer, Ledger, Recorded, redeem};
+use crate::record::{Closer, Ledger, Recorded};
 use crate::refuse::{About, Refused};
 use crate::websocket::Offer;
 
@@ -44,6 +54,9 @@ pub(crate) struct Subject {
     request_id: HeaderValue,
     /// The rule, if it looks into the answer.
     response_patient: Option<PatientRule>,
+    /// The action's name, for a refusal that only the answer gives rise to.
+    action: String,
+    carrying: Carrying,
 }
 
 /// Forwards what is permitted and on record.
@@ -52,8 +65,10 @@ pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Res
     let rule = permitted.action().and_then(|action| action.patient.clone());
     let response_patient =
         rule.filter(|rule| matches!(rule, PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_)));
+    let carrying = carrying(&permitted);
     // The permit is spent here: one request for each.
-    let (resolved, _permit, roles) = permitted.into_parts();
+    let (resolved, permit, roles) = permitted.into_parts();
+    let action = permit.action().to_owned();
     let (routed, live) = resolved.into_parts();
     let app = Arc::clone(routed.app());
     let admitted = routed.into_admitted();
@@ -69,10 +84,24 @@ pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Res
         address: edge.address,
         request_id: crate::request_id(&edge),
         response_patient,
+        action,
+        carrying,
     };
     let language = head.headers.get(ACCEPT_LANGUAGE).cloned();
     let exchange = Exchange { head, body, held, offer, ledger, connection };
     exchange.run(&subject, services).await.map_err(|refusal| Box::new(subject.refused(refusal, edge, language)))
+}
+
+/// What action, app and zone say of answers that would be saved (S-22).
+fn carrying(permitted: &Permitted) -> Carrying {
+    let (action, resolved) = (permitted.action(), permitted.resolved());
+    let edge = resolved.routed().admitted().edge();
+    let download = action.and_then(|action| action.download).unwrap_or(resolved.app().download);
+    Carrying {
+        class: action.map_or_else(ActionClass::default, |action| action.class),
+        download: download.min(permitted.snapshot().download_in(&edge.zone)),
+        opens: Carrying::opens(edge.fetch),
+    }
 }
 
 impl Subject {
@@ -83,6 +112,12 @@ impl Subject {
         head.headers = language.into_iter().map(|language| (ACCEPT_LANGUAGE, language)).collect::<HeaderMap>();
         let about = About::new(self.plane, Some(Site::App(self.app)), edge, head);
         Refused::recorded(refusal, about).of_session(self.live)
+    }
+
+    /// A no that only the answer gave rise to.
+    fn refuses(&self, reason: &'static str) -> Refusal {
+        let (app, action) = (self.app.name.to_string(), Some(self.action.clone()));
+        Refusal::Denied { app, action, reason, missing: Vec::new() }
     }
 
     fn has_ended(&self, services: &Services) -> bool {
@@ -114,7 +149,7 @@ impl Exchange {
         let (body, progress) = self.body(subject, services);
         let bytes_in = progress.as_ref().map(|progress| Arc::clone(&progress.bytes));
         let head = std::mem::replace(&mut self.head, Request::new(()).into_parts().0);
-        let (response, origin) = match ask(head, body, subject, progress.as_deref(), services).await {
+        let (mut response, line) = match ask(head, body, subject, progress.as_deref(), services).await {
             Ok(answer) => answer,
             Err(refusal) => return Err(self.fail(refusal)),
         };
@@ -124,19 +159,24 @@ impl Exchange {
                     if handshake.is_answered(response.status(), response.headers()) =>
                 {
                     let (closer, drained) = (Closer::new(open, None), services.drained());
-                    Ok(tunnel::open(&handshake, client, response, lease, closer, self.connection, drained))
+                    Ok(tunnel::open(&handshake, client, (response, line), lease, closer, self.connection, drained))
                 }
                 (_, ledger, _) => {
-                    origin.discard();
-                    Err(fail(ledger, Refusal::Upstream))
+                    line.discard();
+                    Err(fail(ledger, Refusal::Upstream, "upstream-upgrade"))
                 }
             };
         }
-        if !is_framed_plainly(response.headers()) {
-            origin.discard();
-            return Err(self.fail(Refusal::Upstream));
+        if let Some(fault) = fault(&response, &subject.app) {
+            tracing::error!(app = %subject.app.name, fault, "an answer of the upstream is not passed on");
+            line.discard();
+            return Err(fail(self.ledger, Refusal::Upstream, fault));
         }
-        let release = Release { ledger: self.ledger, place, bytes_in, foreign };
+        let Verdict::Pass { exported } = subject.carrying.judge(response.status(), response.headers_mut()) else {
+            line.discard();
+            return Err(self.fail(subject.refuses("download")));
+        };
+        let release = Release { ledger: self.ledger, place, line, bytes_in, foreign, exported };
         response::release(response, subject, services, release).map_err(|error| {
             tracing::error!(%error, "an answer could not be recorded and is not released");
             Refusal::Unavailable
@@ -144,7 +184,8 @@ impl Exchange {
     }
 
     fn fail(self, refusal: Refusal) -> Refusal {
-        fail(self.ledger, refusal)
+        let fault = refusal.reason();
+        fail(self.ledger, refusal, fault)
     }
 
     /// The client's side of the change to WebSocket; must be taken before the head goes upstream.
@@ -170,80 +211,19 @@ impl Exchange {
 }
 
 /// Puts a failure on record; what can't be recorded is answered as such.
-fn fail(ledger: Ledger, refusal: Refusal) -> Refusal {
-    let status = refusal.status();
+fn fail(ledger: Ledger, refusal: Refusal, fault: &str) -> Refusal {
+    let outcome = if matches!(refusal, Refusal::Denied { .. }) { Outcome::Denied } else { Outcome::Failed };
+    let status = Some(refusal.status());
+    let closing = Closing { outcome, status, fault: Some(fault), ..Closing::ABORTED };
     let written = match ledger {
-        Ledger::Read(reserved) => redeem(reserved, Outcome::Failed, status, &crate::patient::Found::NotAsked),
-        Ledger::Open(open) => {
-            let (bytes_in, bytes_out, patient) = (0, 0, Patient::None);
-            let closing = Closing { outcome: Outcome::Failed, status: Some(status), bytes_in, bytes_out, patient };
-            open.close(closing).map(drop)
-        }
+        Ledger::Read(reserved) => reserved.redeem(closing),
+        Ledger::Open(open) => open.close(closing),
     };
     match written {
-        Ok(()) => refusal,
+        Ok(_) => refusal,
         Err(error) => {
             tracing::error!(%error, "a failure could not be recorded");
             Refusal::Unavailable
-        }
-    }
-}
-
-/// Asks the upstream; once more if nothing came back and asking twice does no harm (H-22).
-async fn ask(
-    head: Parts,
-    body: Inward,
-    subject: &Subject,
-    progress: Option<&Progress>,
-    services: &Services,
-) -> Result<(Response<Incoming>, Origin), Refusal> {
-    let again = (subject.app.retry && is_repeatable(&head.method, &body)).then(|| head.clone());
-    let mut answer = ask_once(Request::from_parts(head, body), subject, progress, services).await?;
-    if let (Err(Failure::Broken), Some(head)) = (&answer, again) {
-        tracing::debug!(app = %subject.app.name, "asking again");
-        answer = ask_once(Request::from_parts(head, Inward::Empty), subject, None, services).await?;
-    }
-    answer.map_err(|failure| match failure {
-        Failure::ConnectTimeout => Refusal::UpstreamTimeout,
-        Failure::Broken | Failure::Other => Refusal::Upstream,
-    })
-}
-
-fn is_repeatable(method: &Method, body: &Inward) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) && matches!(body, Inward::Empty)
-}
-
-/// Waits for the head of the answer, as long as session and patience last.
-async fn ask_once(
-    request: Request<Inward>,
-    subject: &Subject,
-    progress: Option<&Progress>,
-    services: &Services,
-) -> Result<Answer, Refusal> {
-    let upstream = &subject.app.upstream;
-    let (answer, origin) = upstream.request(request);
-    let mut answer = std::pin::pin!(answer);
-    let mut asked = Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut answer => {
-                return Ok(answer.map(|answer| (answer, origin)).map_err(|error| {
-                    tracing::warn!(app = %subject.app.name, error = ?error, "no answer from the upstream");
-                    Failure::of(&error)
-                }));
-            }
-            () = sleep(TICK.min(upstream.answer)) => {}
-        }
-        if subject.has_ended(services) {
-            let target = subject.uri.path_and_query().map_or("/", |target| target.as_str());
-            return Err(Refusal::LoginRequired { target: target.to_owned() });
-        }
-        if progress.is_some_and(|progress| !progress.done.load(Ordering::Relaxed)) {
-            asked = Instant::now();
-        }
-        if asked.elapsed() >= upstream.answer {
-            return Err(Refusal::UpstreamTimeout);
         }
     }
 }

@@ -106,17 +106,24 @@ fn speaks_for_us_by_x(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name)
 }
 
+/// What an app's answers may say although others may not (H-36).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowed {
+    /// Challenges: the client's own credentials go through.
+    pub(crate) authorization: bool,
+    pub(crate) service_workers: bool,
+    pub(crate) clear_site_data: bool,
+    pub(crate) nel: bool,
+}
+
 /// Removes from a response what speaks for one hop, what would outlive the session in the browser, and
-/// what only we may say.
-pub(crate) fn strip_response(headers: &mut HeaderMap) {
+/// what only we may say. A challenge is passed on only where its answer would be: elsewhere the browser would
+/// ask for a password again and again.
+pub(crate) fn strip_response(headers: &mut HeaderMap, allowed: Allowed) {
     strip_hop_by_hop(headers);
     for name in [
         header::ALT_SVC,
-        CLEAR_SITE_DATA,
         STRICT_TRANSPORT_SECURITY,
-        NEL,
-        REPORT_TO,
-        SERVICE_WORKER_ALLOWED,
         PROXY_AUTHENTICATE,
         ASSERTION,
         REMOTE_USER,
@@ -126,7 +133,18 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
-    if headers.contains_key(WWW_AUTHENTICATE) {
+    for (names, allowed) in [
+        (&[CLEAR_SITE_DATA][..], allowed.clear_site_data),
+        (&[NEL, REPORT_TO], allowed.nel),
+        (&[SERVICE_WORKER_ALLOWED], allowed.service_workers),
+    ] {
+        if !allowed {
+            names.iter().for_each(|name| drop(headers.remove(name)));
+        }
+    }
+    if !allowed.authorization {
+        headers.remove(WWW_AUTHENTICATE);
+    } else if headers.contains_key(WWW_AUTHENTICATE) {
         strip_connection_bound_challenges(headers);
     }
 }
@@ -295,8 +313,31 @@ mod tests {
             ("X-Hop", "1"),
             ("Content-Type", "text/html"),
         ]);
-        strip_response(&mut headers);
+        strip_response(&mut headers, Allowed::default());
         assert_eq!(headers, map(&[("Content-Type", "text/html")]));
+    }
+
+    #[test]
+    fn req_h36_what_an_app_is_allowed_passes_and_nothing_beside_it() {
+        let all = map(&[
+            ("Alt-Svc", "h3=\":443\""),
+            ("Clear-Site-Data", "\"cache\""),
+            ("Strict-Transport-Security", "max-age=1"),
+            ("NEL", "{}"),
+            ("Report-To", "{}"),
+            ("Service-Worker-Allowed", "/"),
+        ]);
+        let left = |allowed| {
+            let mut headers = all.clone();
+            strip_response(&mut headers, allowed);
+            headers
+        };
+        let none = Allowed::default();
+        let clear = left(Allowed { clear_site_data: true, ..none });
+        assert_eq!(clear, map(&[("Clear-Site-Data", "\"cache\"")]));
+        assert_eq!(left(Allowed { nel: true, ..none }), map(&[("NEL", "{}"), ("Report-To", "{}")]));
+        let workers = left(Allowed { service_workers: true, ..none });
+        assert_eq!(workers, map(&[("Service-Worker-Allowed", "/")]));
     }
 
     #[test]
@@ -306,8 +347,10 @@ mod tests {
             ("WWW-Authenticate", "NTLM abc"),
             ("WWW-Authenticate", "Basic realm=\"x\""),
         ]);
-        strip_response(&mut headers);
+        strip_response(&mut headers, Allowed { authorization: true, ..Allowed::default() });
         assert_eq!(headers, map(&[("WWW-Authenticate", "Basic realm=\"x\"")]));
+        strip_response(&mut headers, Allowed::default());
+        assert!(headers.is_empty(), "nobody could answer it");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Question, ask};
 use http::{Method, Uri};
 use identity::Live;
 use model::SessionState;
@@ -12,7 +13,6 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::Services;
-use crate::decide::{Question, ask};
 use crate::forward::Subject;
 use crate::plane::App;
 use crate::route;
@@ -97,7 +97,6 @@ impl Lease {
             roles: &roles.set,
             zone: &snapshot.zone_of(self.address),
             aal: self.live.aal(),
-            until: self.live.absolute_until(),
         };
         match ask(snapshot, &question, now) {
             Decision::Permit(_) => None,

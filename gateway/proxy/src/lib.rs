@@ -29,6 +29,7 @@
 mod admit;
 mod body;
 mod cookies;
+mod cors;
 mod decide;
 mod explain;
 mod forward;
@@ -37,6 +38,8 @@ mod lease;
 mod limits;
 mod listen;
 mod location;
+mod logout;
+mod meters;
 mod patient;
 mod plane;
 mod proxy;
@@ -50,7 +53,8 @@ mod tls;
 mod websocket;
 
 pub use body::{Body, BoxError};
-pub use explain::{Explanation, Question, explain};
+pub use explain::explain;
+pub use meters::{Counts, Meters, Stage, Times};
 pub use plane::{Plane, PlaneError};
 pub use proxy::{Context, Handlers, Listeners, Parts, Proxy, RefusalHandler, ReservedHandler, Response};
 

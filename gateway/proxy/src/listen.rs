@@ -1,18 +1,22 @@
 //! Stage 1: who connects, and whether he may have another connection.
 
+mod introduction;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use config::Snapshot;
 use http::header::HeaderValue;
 use model::Zone;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::limits::Seat;
-use crate::{Services, redirect, serve};
+use self::introduction::introduced;
+use crate::Services;
+use crate::limits::{Place, Seat};
+use crate::serve::malformed;
+use crate::tls::Demands;
 
 /// How often addresses without connections are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -51,134 +55,109 @@ impl Peer {
 pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) seat: Seat,
+    /// What was asked of the client at its handshake.
+    pub(crate) demands: Arc<Demands>,
     /// The host of a request that names none of ours.
     pub(crate) nowhere: Arc<str>,
-    pub(crate) phase: Arc<Phase>,
 }
 
-/// What a connection is doing: it decides how long it may be silent.
-#[derive(Debug)]
-pub(crate) struct Phase {
-    now: AtomicU8,
-    /// A request was refused before its body had come: the client is probably still sending.
-    lingers: AtomicBool,
+/// A connection that has a seat.
+pub(crate) struct Seated {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: Peer,
+    pub(crate) seat: Seat,
 }
 
-/// Nothing has come yet; browsers open connections ahead of need.
-const FRESH: u8 = 0;
-const HEAD: u8 = 1;
-const BUSY: u8 = 2;
-/// Between two requests: the idle limit holds.
-const IDLE: u8 = 3;
-
-impl Phase {
-    /// A new connection: the first head is due.
-    fn fresh() -> Arc<Self> {
-        Arc::new(Self { now: AtomicU8::new(FRESH), lingers: AtomicBool::new(false) })
-    }
-
-    /// Is a head due?
-    pub(crate) fn is_due(&self) -> bool {
-        matches!(self.now.load(Ordering::Relaxed), FRESH | HEAD)
-    }
-
-    /// Has a head begun?
-    pub(crate) fn is_head(&self) -> bool {
-        self.now.load(Ordering::Relaxed) == HEAD
-    }
-
-    /// Bytes came in; `true` if they begin a head after a pause.
-    pub(crate) fn bytes(&self) -> bool {
-        match self.now.load(Ordering::Relaxed) {
-            FRESH => {
-                self.now.store(HEAD, Ordering::Relaxed);
-                false
+/// Accepts connections until the gateway stops, and hands those that get a seat to `serve`.
+pub(crate) async fn accept<S, F>(listener: TcpListener, serve: S, services: Arc<Services>)
+where
+    S: Fn(Seated, Arc<Services>) -> F + Copy + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut stopping = services.stopping();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            accepted = listener.accept() => accepted,
+        };
+        let arrival = match accepted {
+            Ok((stream, address)) => services.addresses.place().map(|place| Arrival { stream, address, place }),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                sleep(PAUSE).await;
+                continue;
             }
-            IDLE => {
-                self.now.store(HEAD, Ordering::Relaxed);
-                true
-            }
-            _ => false,
+        };
+        let Some(arrival) = arrival else {
+            services.meters.turned_away();
+            continue;
+        };
+        let services = Arc::clone(&services);
+        if arrival.is_introduced(&services) {
+            tokio::spawn(async move {
+                if let Some(seated) = arrival.introduce(&services).await {
+                    serve(seated, services).await;
+                }
+            });
+        } else if let Some(seated) = arrival.sit(None, &services) {
+            tokio::spawn(serve(seated, services));
         }
     }
-
-    /// A request begins; the connection is busy until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> Turn {
-        self.now.store(BUSY, Ordering::Relaxed);
-        Turn(Arc::clone(self))
-    }
-
-    /// The connection will be closed over an unread body.
-    pub(crate) fn linger(&self) {
-        self.lingers.store(true, Ordering::Relaxed);
-    }
-
-    /// Is the client to be heard out before the connection is dropped?
-    pub(crate) fn lingers(&self) -> bool {
-        self.lingers.load(Ordering::Relaxed)
-    }
 }
 
-/// A request's time on its connection.
-pub(crate) struct Turn(Arc<Phase>);
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.0.now.store(IDLE, Ordering::Relaxed);
-    }
-}
-
-/// Accepts HTTPS connections until the gateway stops.
-pub(crate) async fn https(listener: TcpListener, services: Arc<Services>) {
+/// Forgets addresses without connections until the gateway stops.
+pub(crate) async fn sweep(services: Arc<Services>) {
     let mut stopping = services.stopping();
-    let mut sweep = interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            _ = sweep.tick() => services.addresses.sweep(),
-            accepted = accept(&listener) => {
-                let Some((stream, peer)) = accepted else { continue };
-                let Some(seat) = services.addresses.seat(peer.address) else {
-                    tracing::debug!(address = %peer.address, "too many connections");
-                    continue;
-                };
-                let nowhere = Arc::clone(&services.nowhere);
-                let connection = Arc::new(Connection { peer, seat, nowhere, phase: Phase::fresh() });
-                tokio::spawn(serve::connection(stream, connection, Arc::clone(&services)));
-            }
+            _ = ticks.tick() => services.addresses.sweep(),
         }
     }
 }
 
-/// Accepts plain connections, which are told where HTTPS is.
-pub(crate) async fn http(listener: TcpListener, services: Arc<Services>) {
-    let mut stopping = services.stopping();
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-            accepted = accept(&listener) => {
-                let Some((stream, peer)) = accepted else { continue };
-                let Some(seat) = services.addresses.seat(peer.address) else { continue };
-                tokio::spawn(redirect::connection(stream, seat, Arc::clone(&services)));
+/// A connection that nothing was read from yet.
+struct Arrival {
+    stream: TcpStream,
+    address: SocketAddr,
+    place: Place,
+}
+
+impl Arrival {
+    /// Does it come from where connections are introduced by a header (H-13)?
+    fn is_introduced(&self, services: &Services) -> bool {
+        let plane = services.planes.load();
+        let from = &plane.snapshot.settings.server.proxy_protocol_from;
+        from.iter().any(|network| network.contains(self.address.ip()))
+    }
+
+    /// Reads the header, which must be there.
+    async fn introduce(mut self, services: &Services) -> Option<Seated> {
+        match timeout(services.patience.head, introduced(&mut self.stream)).await {
+            Ok(Ok(from)) => self.sit(from, services),
+            failed => {
+                let peer = Peer::of(self.address)?;
+                tracing::debug!(address = %peer.address, ?failed, "no PROXY header");
+                malformed("proxy-header", 1, &peer, services);
+                None
             }
         }
     }
-}
 
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, Peer)> {
-    match listener.accept().await {
-        Ok((stream, address)) => {
-            stream.set_nodelay(true).ok()?;
-            Some((stream, Peer::of(address)?))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
-            sleep(PAUSE).await;
-            None
-        }
+    /// Gives the connection a seat among those of the address it is from.
+    fn sit(self, from: Option<SocketAddr>, services: &Services) -> Option<Seated> {
+        let peer = Peer::of(from.unwrap_or(self.address))?;
+        self.stream.set_nodelay(true).ok()?;
+        let Some(seat) = services.addresses.seat(self.place, peer.address) else {
+            tracing::debug!(address = %peer.address, "too many connections");
+            services.meters.turned_away();
+            return None;
+        };
+        Some(Seated { stream: self.stream, peer, seat })
     }
 }
 

@@ -14,16 +14,25 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// What `host` (of the app) and the upstream's own authority may be written as.
-    pub(crate) fn new(origin: String, host: &str, upstream: &str, upstream_port: u16) -> Self {
-        let bare = upstream.strip_suffix(&format!(":{upstream_port}")).unwrap_or(upstream);
-        let mut aliases = vec![format!("{bare}:{upstream_port}"), host.to_owned(), format!("{host}:{upstream_port}")];
-        if matches!(upstream_port, 80 | 443) {
-            aliases.push(bare.to_owned());
+    /// What `host` (of the app) and the upstream's members may be written as.
+    pub(crate) fn new(origin: String, host: &str, upstream: &config::Upstream) -> Self {
+        let mut aliases = vec![host.to_owned()];
+        for member in &upstream.members {
+            let (authority, port) = (member.authority(), member.port());
+            let bare = authority.strip_suffix(&format!(":{port}")).unwrap_or(&authority);
+            let named = upstream.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+            for name in [bare, host].into_iter().chain(named) {
+                aliases.push(format!("{name}:{port}"));
+            }
+            if matches!(port, 80 | 443) {
+                aliases.extend([bare].into_iter().chain(named).map(str::to_owned));
+            }
         }
         if let Some(authority) = origin.strip_prefix("https://") {
             aliases.push(authority.to_owned());
         }
+        aliases.sort();
+        aliases.dedup();
         Self { origin, aliases }
     }
 
@@ -103,7 +112,18 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::new("https://chart.example:8443".into(), "chart.example", "10.0.0.5:9000", 9_000)
+        Names::new("https://chart.example:8443".into(), "chart.example", &upstream(&["http://10.0.0.5:9000"], None))
+    }
+
+    fn upstream(members: &[&str], server_name: Option<&str>) -> config::Upstream {
+        let members: Vec<_> = members.iter().map(|text| config::UpstreamAddress::parse(text).unwrap()).collect();
+        let tls = |name: &str| config::UpstreamTls {
+            roots: vec![],
+            server_name: Some(name.into()),
+            minimum_version: config::TlsVersion::Tls12,
+        };
+        let (requests_at_once, health) = (1, config::HealthSettings::default());
+        config::Upstream { name: "x".into(), members, tls: server_name.map(tls), requests_at_once, health }
     }
 
     fn rewritten(name: HeaderName, value: &str) -> String {
@@ -140,6 +160,28 @@ mod tests {
             "https://other.example/",
         ] {
             assert_eq!(rewritten(LOCATION, value), value);
+        }
+    }
+
+    #[test]
+    fn every_member_and_the_name_on_its_certificate_are_the_upstream() {
+        let members = ["https://10.0.0.5", "https://10.0.0.6:8443", "https://[::1]:8443"];
+        let upstream = upstream(&members, Some("pacs.internal.example"));
+        let names = Names::new("https://pacs.example".into(), "pacs.example", &upstream);
+        for own in [
+            "https://10.0.0.5/a",
+            "https://10.0.0.5:443/a",
+            "https://10.0.0.6:8443/a",
+            "https://[::1]:8443/a",
+            "https://pacs.internal.example/a",
+            "https://pacs.internal.example:8443/a",
+            "http://pacs.example:8443/a",
+            "https://pacs.example/a",
+        ] {
+            assert_eq!(names.renamed(own).as_deref(), Some("https://pacs.example/a"), "{own}");
+        }
+        for other in ["https://10.0.0.6/a", "https://10.0.0.7/a", "https://internal.example/a"] {
+            assert_eq!(names.renamed(other), None, "{other}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! What can't be read without doubt is `unknown`, never a guess.
 
 mod json;
+mod lookup;
 
 use std::borrow::Cow;
 
@@ -10,6 +11,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 pub(crate) use json::in_json;
+pub(crate) use lookup::{Looked, Lookups};
 
 /// The longest text that counts as a patient number.
 const LONGEST: usize = 64;
@@ -153,6 +155,9 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
         .all(|(name, value)| name.trim() != "charset" || matches!(value.trim().trim_matches('"'), "utf-8" | "utf8"));
     (utf8 && !text.contains(',')).then_some(essence)
 }
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {

@@ -4,26 +4,28 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use config::{AppSettings, HostHeader, Snapshot};
+use config::{AppSettings, HostHeader, Lasting, Logout, Snapshot, UpstreamAuth};
+use http::Version;
 use http::header::HeaderValue;
-use http::uri::Authority;
-use policy::AppId;
-use rustls::ServerConfig;
+use policy::{AppId, Download};
 
 use crate::cookies::CookieRules;
-use crate::forward::{Upstream, UpstreamKey};
+use crate::forward::{Terms, Upstream};
+use crate::headers::Allowed;
 use crate::location::Names;
-use crate::tls::Foundation;
+use crate::tls::{Doors, Foundation};
 
 /// Everything that one request needs of a configuration. A request takes one and keeps it to its end.
 pub struct Plane {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) doors: Doors,
     /// How we call ourselves in `Via`.
     pub(crate) pseudonym: String,
     pub(crate) via: HeaderValue,
+    /// The same for what came over HTTP/2.
+    via_http2: HeaderValue,
     hosts: HashMap<Arc<str>, Site>,
-    upstreams: HashMap<UpstreamKey, Arc<Upstream>>,
+    upstreams: Vec<Arc<Upstream>>,
 }
 
 /// What a host name stands for.
@@ -46,14 +48,21 @@ pub(crate) struct App {
     pub(crate) host_header: HeaderValue,
     /// The authority that clients see, for `X-Forwarded-Host`.
     pub(crate) public_authority: HeaderValue,
-    /// Keeps the client's pool to one key; the dialer doesn't look at it.
-    pub(crate) authority: Authority,
     pub(crate) upstream: Arc<Upstream>,
+    /// By what the gateway shows itself upstream; no client's is ever in its place.
+    pub(crate) authorization: Option<HeaderValue>,
     pub(crate) cookies: CookieRules,
     pub(crate) names: Names,
     pub(crate) websocket_origins: Vec<String>,
+    /// Origins whose pages may read answers.
+    pub(crate) cors: Vec<String>,
     pub(crate) identity_headers: bool,
-    pub(crate) allow_authorization: bool,
+    /// What passes to and fro that others' doesn't.
+    pub(crate) allowed: Allowed,
+    /// What becomes of downloads, where the action doesn't say.
+    pub(crate) download: Download,
+    /// What ends the app's own session.
+    pub(crate) logout: Option<Logout>,
     pub(crate) retry: bool,
     statics: matchit::Router<()>,
 }
@@ -64,6 +73,9 @@ pub enum PlaneError {
     /// A certificate or key can't be used, or the system gave no randomness.
     #[error("TLS: {0}")]
     Tls(#[source] rustls::Error),
+    /// Nobody's client certificate could be verified.
+    #[error("client certificates: {0}")]
+    Clients(String),
     /// No certificate covers a host.
     #[error("no certificate covers {0}")]
     NoCertificate(Arc<str>),
@@ -84,28 +96,38 @@ impl Plane {
         foundation: &Foundation,
         former: Option<&Self>,
     ) -> Result<Self, PlaneError> {
-        let tls = foundation.server(&snapshot)?;
+        let doors = foundation.doors(&snapshot)?;
         let pseudonym = format!("sekimori-{}", snapshot.settings.server.node);
-        let via = HeaderValue::from_str(&format!("1.1 {pseudonym}"))
-            .map_err(|_| PlaneError::App { app: "sekimori".into(), what: "the node's name" })?;
+        let hop = |version: &str| {
+            HeaderValue::from_str(&format!("{version} {pseudonym}"))
+                .map_err(|_| PlaneError::App { app: "sekimori".into(), what: "the node's name" })
+        };
+        let (via, via_http2) = (hop("1.1")?, hop("2.0")?);
         let portal = Arc::clone(&snapshot.settings.portal.host);
         let mut hosts = HashMap::from([(Arc::clone(&portal), Site::Portal(portal))]);
-        let mut upstreams: HashMap<UpstreamKey, Arc<Upstream>> = HashMap::new();
+        let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         for settings in &snapshot.apps {
-            let key = UpstreamKey::of(settings, &snapshot.settings.limits);
-            let upstream = upstreams.entry(key.clone()).or_insert_with(|| {
-                let kept = former.and_then(|former| former.upstreams.get(&key));
-                kept.map_or_else(|| Arc::new(Upstream::new(&key)), Arc::clone)
-            });
-            let app = Arc::new(App::new(settings, &snapshot, Arc::clone(upstream))?);
+            let terms = Terms::of(settings, &snapshot.settings.limits);
+            let kept = upstreams.iter().chain(former.iter().flat_map(|former| &former.upstreams));
+            let upstream = match kept.into_iter().find(|upstream| upstream.is_on(&terms)) {
+                Some(upstream) => Arc::clone(upstream),
+                None => Upstream::new(terms, foundation.provider()).map_err(PlaneError::Tls)?,
+            };
+            upstreams.push(Arc::clone(&upstream));
+            let app = Arc::new(App::new(settings, &snapshot, upstream)?);
             hosts.insert(Arc::clone(&app.host), Site::App(app));
         }
-        Ok(Self { snapshot, tls, pseudonym, via, hosts, upstreams })
+        Ok(Self { snapshot, doors, pseudonym, via, via_http2, hosts, upstreams })
     }
 
     /// The configuration it was derived from.
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Our hop of a request that came by `version` (RFC 9110 7.6.3).
+    pub(crate) fn via_of(&self, version: Version) -> &HeaderValue {
+        if version == Version::HTTP_2 { &self.via_http2 } else { &self.via }
     }
 
     /// What a host name, in any case and without port, stands for here. There is no default.
@@ -146,8 +168,13 @@ impl App {
         let wrong = |what| PlaneError::App { app: Arc::clone(&settings.name), what };
         let origin = snapshot.settings.origin_of(&settings.host);
         let public = origin.strip_prefix("https://").unwrap_or(&origin);
-        let authority = settings.upstream.authority();
+        let first = settings.upstream.members.first().ok_or_else(|| wrong("its upstream"))?;
         let header = |text: &str| HeaderValue::from_str(text).map_err(|_| wrong("its host"));
+        let authorization = match &settings.upstream_auth {
+            UpstreamAuth::None | UpstreamAuth::Certificate(_) => None,
+            UpstreamAuth::Authorization(text) => Some(secret(text.expose()).ok_or_else(|| wrong("its upstream_auth"))?),
+            UpstreamAuth::Unread => return Err(wrong("its upstream_auth, whose file was not read,")),
+        };
         let mut statics = matchit::Router::new();
         for pattern in &settings.cache_static {
             statics.insert(pattern.as_str(), ()).map_err(|_| wrong("a pattern of cache_static"))?;
@@ -158,17 +185,25 @@ impl App {
             host: Arc::clone(&settings.host),
             host_header: match settings.host_header {
                 HostHeader::Client => header(public)?,
-                HostHeader::Upstream => header(&authority)?,
+                HostHeader::Upstream => header(&first.authority())?,
             },
             public_authority: header(public)?,
-            names: Names::new(origin.clone(), &settings.host, &authority, settings.upstream.port()),
+            names: Names::new(origin.clone(), &settings.host, &settings.upstream),
             origin,
-            authority: authority.parse().map_err(|_| wrong("its upstream"))?,
             upstream,
+            authorization,
             cookies: CookieRules { host: Arc::clone(&settings.host), listed: settings.client_cookies.clone() },
             websocket_origins: settings.websocket_origins.clone(),
+            cors: settings.cors.clone(),
             identity_headers: settings.identity_headers,
-            allow_authorization: settings.allow_authorization,
+            allowed: Allowed {
+                authorization: settings.allow_authorization,
+                service_workers: settings.service_workers,
+                clear_site_data: settings.response_headers.contains(&Lasting::ClearSiteData),
+                nel: settings.response_headers.contains(&Lasting::Nel),
+            },
+            download: settings.download,
+            logout: settings.logout.clone(),
             retry: settings.retry,
             statics,
         })
@@ -178,4 +213,11 @@ impl App {
     pub(crate) fn is_static(&self, path: &str) -> bool {
         self.statics.at(path).is_ok()
     }
+}
+
+/// A value that doesn't print.
+fn secret(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }

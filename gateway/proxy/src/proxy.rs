@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use access::Roles;
 use arc_swap::ArcSwap;
-use audit::Journal;
+use audit::{Counted, Journal};
 use config::Snapshot;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use identity::{Assertions, Live, Sessions};
 use model::{Clock, Edge, MasterKey, Refusal, Wants};
 use tokio::net::TcpListener;
@@ -23,10 +23,13 @@ use tokio::time::timeout;
 
 use crate::body::Body;
 use crate::cookies::Jars;
-use crate::limits::{Addresses, Throttle};
+use crate::limits::Addresses;
+use crate::logout::Logouts;
+use crate::meters::Meters;
+use crate::patient::Lookups;
 use crate::plane::{Plane, PlaneError};
 use crate::tls::Foundation;
-use crate::{listen, serve};
+use crate::{listen, logout, redirect, serve, tls};
 
 /// Records a second of what strangers cause: malformed requests, requests without a session.
 const STRANGERS: NonZeroU32 = NonZeroU32::new(20).unwrap();
@@ -106,22 +109,27 @@ impl Proxy {
     pub fn new(parts: Parts, snapshot: Arc<Snapshot>) -> Result<Self, PlaneError> {
         let foundation = Foundation::new()?;
         let limits = snapshot.settings.limits.clone();
+        let meters = Arc::new(Meters::default());
+        meters.count_for(names(&snapshot));
         let plane = Plane::new(snapshot, &foundation, None)?;
         Ok(Self(Arc::new(Services {
             planes: Planes::new(plane),
             foundation,
             addresses: Addresses::new(limits.connections, limits.connections_per_address, limits.requests_per_second),
-            throttle: Throttle::new(STRANGERS),
+            throttle: Counted::per_second(STRANGERS),
             jars: Jars::new(parts.master),
+            lookups: Lookups::default(),
+            logouts: Logouts::default(),
+            meters,
             sessions: parts.sessions,
             roles: parts.roles,
             assertions: parts.assertions,
             journal: parts.journal,
             clock: parts.clock,
             handlers: parts.handlers,
-            http: serve::http(&limits),
-            head_timeout: limits.header_timeout,
-            stall_timeout: limits.idle_timeout,
+            http1: serve::http1(&limits),
+            http2: serve::http2(&limits),
+            patience: serve::patience(&limits),
             nowhere: Arc::from(""),
             stop: watch::channel(false).0,
             cut: watch::channel(false).0,
@@ -139,17 +147,26 @@ impl Proxy {
     /// Serves `plane` from now on. Requests under way keep theirs, open streams are decided anew.
     pub fn install(&self, plane: Plane) {
         self.0.addresses.set_rate(plane.snapshot.settings.limits.requests_per_second);
+        self.0.meters.count_for(names(&plane.snapshot));
         self.0.planes.install(plane);
+    }
+
+    /// What the data plane counts of itself.
+    pub fn meters(&self) -> &Meters {
+        &self.0.meters
     }
 
     /// Serves until `shutdown` completes, then lets requests end: no new ones, streams and sockets are
     /// closed, the rest has `listeners.drain`.
     pub async fn serve(&self, listeners: Listeners, shutdown: impl Future<Output = ()> + Send) {
         let mut accepting = tokio::task::JoinSet::new();
-        accepting.spawn(listen::https(listeners.https, Arc::clone(&self.0)));
+        accepting.spawn(listen::accept(listeners.https, serve::connection, Arc::clone(&self.0)));
         if let Some(listener) = listeners.http {
-            accepting.spawn(listen::http(listener, Arc::clone(&self.0)));
+            accepting.spawn(listen::accept(listener, redirect::connection, Arc::clone(&self.0)));
         }
+        accepting.spawn(listen::sweep(Arc::clone(&self.0)));
+        accepting.spawn(logout::run(Arc::clone(&self.0)));
+        accepting.spawn(tls::watch(Arc::clone(&self.0)));
         shutdown.await;
         self.0.stop.send_replace(true);
         while accepting.join_next().await.is_some() {}
@@ -172,17 +189,20 @@ pub(crate) struct Services {
     pub(crate) planes: Planes,
     foundation: Foundation,
     pub(crate) addresses: Addresses,
-    pub(crate) throttle: Throttle,
+    pub(crate) throttle: Counted,
     pub(crate) jars: Jars,
+    pub(crate) lookups: Lookups,
+    pub(crate) logouts: Logouts,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) sessions: Sessions,
     pub(crate) roles: Roles,
     pub(crate) assertions: Assertions,
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) handlers: Handlers,
-    pub(crate) http: http1::Builder,
-    pub(crate) head_timeout: Duration,
-    pub(crate) stall_timeout: Duration,
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: http2::Builder<serve::Attendant>,
+    pub(crate) patience: serve::Patience,
     /// The host of a request that names none of ours.
     pub(crate) nowhere: Arc<str>,
     stop: watch::Sender<bool>,
@@ -199,6 +219,11 @@ impl Services {
     pub(crate) fn drained(&self) -> watch::Receiver<bool> {
         self.cut.subscribe()
     }
+}
+
+/// The apps that are counted for.
+fn names(snapshot: &Snapshot) -> impl Iterator<Item = Arc<str>> {
+    snapshot.apps.iter().map(|app| Arc::clone(&app.name))
 }
 
 /// The plane in force.

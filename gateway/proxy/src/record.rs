@@ -8,15 +8,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use audit::{Closing, Event, JournalError, Outcome, Record, What, Why};
+use audit::{Closing, Event, Outcome, Record, What, Why};
 use http::Method;
 use model::Refusal;
-use policy::PatientRule;
+use policy::{Lookup, PatientRule};
 
 use crate::Services;
 use crate::body::{self, Held};
 use crate::decide::{self, Permitted};
-use crate::patient::{self, Found};
+use crate::forward::Errand;
+use crate::meters::Meters;
+use crate::patient::{self, Found, Looked};
 use crate::refuse::Refused;
 use crate::websocket::Offer;
 
@@ -42,14 +44,15 @@ pub(crate) enum Ledger {
     Read(audit::Reserved),
 }
 
-/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it;
-/// whoever sends it decides how long that takes, so what was permitted before is asked again after.
+/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it, and
+/// the upstream asked if it is to say whose an id is; others decide how long that takes, so what was permitted
+/// before is asked again after.
 pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Result<Recorded, Box<Refused>> {
-    let (patient, held) = match find_patient(&mut permitted, services).await {
-        Ok(found) => found,
+    let Sought { found: patient, held, waited } = match find_patient(&mut permitted, services).await {
+        Ok(sought) => sought,
         Err(refusal) => return Err(Box::new(permitted.refused(refusal))),
     };
-    if matches!(held, Held::Whole(_)) {
+    if waited {
         permitted = decide::again(permitted, services).await?;
     }
     let privileged = permitted.permit().privileged();
@@ -63,7 +66,14 @@ pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Res
         services.journal.reserve(record).map(Ledger::Read)
     };
     match written {
-        Ok(ledger) => Ok(Recorded { permitted, ledger, held }),
+        Ok(ledger) => {
+            let app = permitted.permit().app();
+            services.meters.permitted(app);
+            if matches!(patient, Found::Unknown) {
+                services.meters.unknown_patient(app);
+            }
+            Ok(Recorded { permitted, ledger, held })
+        }
         Err(error) => {
             tracing::error!(%error, "a request could not be recorded");
             Err(Box::new(permitted.refused(Refusal::Unavailable)))
@@ -79,9 +89,17 @@ fn changes(permitted: &Permitted) -> bool {
         || matches!(admitted.offer(), Offer::WebSocket(_))
 }
 
-async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<(Found, Held), Refusal> {
+/// What the search for the patient gave.
+struct Sought {
+    found: Found,
+    held: Held,
+    /// Somebody was waited for: what was permitted before is asked again.
+    waited: bool,
+}
+
+async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<Sought, Refusal> {
     let Some(rule) = permitted.action().and_then(|action| action.patient.clone()) else {
-        return Ok((Found::NotAsked, Held::Nothing));
+        return Ok(Sought { found: Found::NotAsked, held: Held::Nothing, waited: false });
     };
     let uri = &permitted.resolved().routed().admitted().head().uri;
     let found = match &rule {
@@ -89,12 +107,25 @@ async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<
         PatientRule::Query(name) => patient::in_form(uri.query().unwrap_or_default().as_bytes(), name),
         PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_) => Found::NotAsked,
         PatientRule::Form(_) | PatientRule::Json(_) => return in_body(permitted, &rule, services).await,
+        PatientRule::Lookup(lookup) => return Ok(look_up(permitted, lookup, services).await),
     };
-    Ok((found, Held::Nothing))
+    Ok(Sought { found, held: Held::Nothing, waited: false })
+}
+
+/// Asks the upstream whose it is.
+async fn look_up(permitted: &Permitted, lookup: &Lookup, services: &Services) -> Sought {
+    let resolved = permitted.resolved();
+    let admitted = resolved.routed().admitted();
+    let errand =
+        Errand { plane: admitted.plane(), app: resolved.app(), live: resolved.live(), roles: permitted.roles() };
+    let id = crate::request_id(admitted.edge());
+    let Looked { found, waited } =
+        services.lookups.find(lookup, |name| permitted.param(name), errand, id, services).await;
+    Sought { found, held: Held::Nothing, waited }
 }
 
 /// Holds the body and looks into it. The same bytes go upstream later.
-async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Services) -> Result<(Found, Held), Refusal> {
+async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Services) -> Result<Sought, Refusal> {
     let limits = &permitted.snapshot().settings.limits;
     let (most, patience) = (limits.held_body, limits.idle_timeout);
     let body = permitted.take_body();
@@ -109,7 +140,7 @@ async fn in_body(permitted: &mut Permitted, rule: &PatientRule, services: &Servi
         PatientRule::Json(pointer) if patient::is_json(&head.headers) => patient::in_json(&bytes, pointer),
         _ => Found::Unknown,
     };
-    Ok((found, Held::Whole(bytes)))
+    Ok(Sought { found, held: Held::Whole(bytes), waited: true })
 }
 
 fn describe(permitted: &Permitted, event: Event, outcome: Outcome, patient: &Found) -> Record {
@@ -149,12 +180,21 @@ pub(crate) struct Closer {
     bytes_in: Option<Arc<AtomicU64>>,
     pub(crate) bytes_out: u64,
     pub(crate) patient: Found,
+    /// SHA-256 of what was carried out.
+    pub(crate) exported: Option<String>,
+    /// Who counts answers in which the app's rule found no patient.
+    counted: Option<(Arc<Meters>, Arc<str>)>,
 }
 
 impl Closer {
     pub(crate) fn new(open: audit::Open, bytes_in: Option<Arc<AtomicU64>>) -> Self {
         let (outcome, status, bytes_out, patient) = (Outcome::Aborted, None, 0, Found::NotAsked);
-        Self { open: Some(open), outcome, status, bytes_in, bytes_out, patient }
+        Self { open: Some(open), outcome, status, bytes_in, bytes_out, patient, exported: None, counted: None }
+    }
+
+    /// The patient is looked for in the answer of this app.
+    pub(crate) fn looks_for_patient(&mut self, meters: &Arc<Meters>, app: &Arc<str>) {
+        self.counted = Some((Arc::clone(meters), Arc::clone(app)));
     }
 
     /// What came in, where nobody counted along.
@@ -166,26 +206,20 @@ impl Closer {
 impl Drop for Closer {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
+        if let (Found::Unknown, Some((meters, app))) = (&self.patient, &self.counted) {
+            meters.unknown_patient(app);
+        }
         let closing = Closing {
             outcome: self.outcome,
             status: self.status,
             bytes_in: self.bytes_in.as_ref().map_or(0, |bytes| bytes.load(Ordering::Relaxed)),
             bytes_out: self.bytes_out,
             patient: self.patient.audited(),
+            exported: self.exported.as_deref(),
+            ..Closing::ABORTED
         };
         if let Err(error) = open.close(closing) {
             tracing::error!(%error, "the end of a request waits to be recorded");
         }
     }
-}
-
-/// Writes the one record of a read.
-pub(crate) fn redeem(
-    reserved: audit::Reserved,
-    outcome: Outcome,
-    status: u16,
-    patient: &Found,
-) -> Result<(), JournalError> {
-    let patient = patient.audited();
-    reserved.redeem(Closing { outcome, status: Some(status), bytes_in: 0, bytes_out: 0, patient }).map(drop)
 }

@@ -3,6 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use crate::Services;
+use crate::admit::parse_host;
+use crate::listen::Seated;
+use crate::plane::Plane;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode};
@@ -11,15 +15,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-
-use crate::Services;
-use crate::admit::parse_host;
-use crate::limits::Seat;
-use crate::plane::Plane;
 
 /// Answers one connection; each answer closes it.
-pub(crate) async fn connection(stream: TcpStream, seat: Seat, services: Arc<Services>) {
+pub(crate) async fn connection(seated: Seated, services: Arc<Services>) {
+    let Seated { stream, seat, .. } = seated;
     let mut drained = services.drained();
     let service = service_fn(|request| {
         let allowed = seat.request().is_ok();
@@ -29,7 +28,10 @@ pub(crate) async fn connection(stream: TcpStream, seat: Seat, services: Arc<Serv
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(services.head_timeout).max_buf_size(16 * 1_024).keep_alive(false);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(services.patience.head)
+        .max_buf_size(16 * 1_024)
+        .keep_alive(false);
     tokio::select! {
         biased;
         _ = http.serve_connection(TokioIo::new(stream), service) => {}

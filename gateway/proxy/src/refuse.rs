@@ -97,7 +97,8 @@ impl Refused {
     pub(crate) async fn answer(self, services: &Services) -> Response<Outgoing> {
         let closes = match self.refusal {
             Refusal::Malformed(_) => self.trace == Trace::Edge,
-            Refusal::SlowBody => true,
+            // To another host than this connection leads to: the client should take another (RFC 9110 15.5.20).
+            Refusal::SlowBody | Refusal::Misdirected => true,
             _ => false,
         };
         let mut response = self.told(services).await;
@@ -112,6 +113,11 @@ impl Refused {
             tracing::error!(%error, "a refusal could not be recorded");
             self.refusal = Refusal::Unavailable;
         }
+        let app = match &self.about.site {
+            Some(Site::App(app)) => Some(&*app.name),
+            _ => None,
+        };
+        services.meters.refused(app, &self.refusal);
         let wants = self.about.wants();
         if self.about.site.is_none() {
             return problem(&self.refusal);
@@ -167,7 +173,7 @@ impl Refused {
             })
             .why(Why {
                 rule: about.rule.as_deref(),
-                reason: Some(reason(&self.refusal)),
+                reason: Some(self.refusal.reason()),
                 policy: Some(&snapshot.policy_hash),
                 generation: Some(snapshot.generation),
                 ..Why::default()
@@ -206,28 +212,6 @@ fn retry_after(refusal: &Refusal) -> Option<HeaderValue> {
         Some(HeaderValue::from(retry_after.as_secs().max(1)))
     } else {
         None
-    }
-}
-
-/// The word of a refusal for records.
-fn reason(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed(rule) => rule,
-        Refusal::Denied { reason, .. } => reason,
-        Refusal::Misdirected => "misdirected",
-        Refusal::NotFound => "not-found",
-        Refusal::MethodNotAllowed(_) => "method",
-        Refusal::SlowBody => "body-slow",
-        Refusal::TooLarge => "body-too-large",
-        Refusal::UriTooLong => "uri-too-long",
-        Refusal::Expectation => "expectation",
-        Refusal::TooMany { .. } => "too-many",
-        Refusal::LoginRequired { .. } => "no-session",
-        Refusal::Locked { .. } => "locked",
-        Refusal::Upstream => "upstream",
-        Refusal::UpstreamTimeout => "upstream-timeout",
-        Refusal::Loop => "loop",
-        Refusal::Unavailable => "unavailable",
     }
 }
 

@@ -1,12 +1,16 @@
-//! Stage 5: method and path to action. Our own prefix and the portal's host go elsewhere.
+//! Stage 5: method and path to action. Our own prefix and the portal's host go elsewhere, and browsers that
+//! only ask whether they may ask are answered.
 
 use std::sync::Arc;
 
+use http::Response;
 use hyper::body::Incoming;
-use model::Refusal;
+use model::{Refusal, percent_decoded};
 use policy::{AppId, Policy, Routing};
 
 use crate::admit::Admitted;
+use crate::body::Outgoing;
+use crate::cors;
 use crate::plane::{App, Site};
 use crate::refuse::Refused;
 
@@ -19,6 +23,8 @@ pub(crate) enum Way {
     Ours(Admitted),
     /// To an app.
     App(Routed),
+    /// Nowhere: it is answered already.
+    Answered(Response<Outgoing>),
 }
 
 /// An admitted request to an app, with the action it is. Only [`route`] makes it.
@@ -66,6 +72,12 @@ pub(crate) fn route(admitted: Admitted) -> Result<Way, Box<Refused>> {
         Reserved::Disguised => return Err(Box::new(admitted.refused(Refusal::NotFound))),
         Reserved::Not => {}
     }
+    if cors::is_preflight(admitted.head()) {
+        return match cors::preflight(&app, &admitted.head().headers) {
+            Ok(answer) => Ok(Way::Answered(answer)),
+            Err(refusal) => Err(Box::new(admitted.refused(refusal))),
+        };
+    }
     match find(&admitted.plane().snapshot.policy, app.id, admitted.head().method.as_str(), path) {
         Ok(routing) => Ok(Way::App(Routed { admitted, app, routing })),
         Err(rule) => Err(Box::new(admitted.refused(Refusal::Malformed(rule)))),
@@ -111,21 +123,6 @@ pub(crate) fn reserved(path: &str) -> Reserved {
     let undotted = name.iter().rposition(|&b| b != b'.').and_then(|last| name.get(..=last)).unwrap_or_default();
     let ours = PREFIX.trim_start_matches('/').as_bytes();
     if undotted.eq_ignore_ascii_case(ours) { Reserved::Disguised } else { Reserved::Not }
-}
-
-/// The bytes that a piece of a path means; an escape that is none stands for itself.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let digit = |b: Option<&u8>| b.and_then(|&b| char::from(b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let Some((&first, after)) = rest.split_first() {
-        let (byte, left) = match (first, digit(after.first()), digit(after.get(1))) {
-            (b'%', Some(high), Some(low)) => (high * 16 + low, after.get(2..).unwrap_or_default()),
-            _ => (first, after),
-        };
-        out.push(byte);
-        rest = left;
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,22 +1,39 @@
-//! Stage 2: certificates by server name, and nothing but high-security suites (A13N-3).
+//! Stage 2: the certificate and what is asked of the client, by server name; nothing but high-security
+//! suites (A13N-3).
+//!
+//! Hosts that ask the same of clients are behind one door. A request may name another host than its
+//! handshake did only if that one is behind the same door (H-37), or a client would get past what the other
+//! asks for.
 //!
 //! The rustls names stay inside this module.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
+mod expiry;
 
-use config::{Snapshot, TlsVersion};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::{fmt, io};
+
+use aws_lc_rs::digest;
+use config::{Snapshot, TlsProfile, TlsVersion};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{Ticketer, cipher_suite, default_provider};
 use rustls::server::{
-    ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions,
+    Acceptor, ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
+    StoresServerSessions,
 };
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedCipherSuite};
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
 
-use crate::PlaneError;
+pub(crate) use self::expiry::watch;
+use crate::{Plane, PlaneError};
+
+/// What clients that speak it say in ALPN (RFC 9113 3.2).
+pub(crate) const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
 
 /// TLS 1.3, and TLS 1.2 with ephemeral keys and authenticated encryption only.
 const SUITES: [SupportedCipherSuite; 9] = [
@@ -52,41 +69,160 @@ impl Foundation {
         })
     }
 
-    /// The server side for one snapshot: HTTP/1.1, no early data (H-32), no client certificate yet.
-    ///
-    /// # Errors
-    /// [`PlaneError::Tls`], or [`PlaneError::NoCertificate`] for a host that none covers.
-    pub(crate) fn server(&self, snapshot: &Snapshot) -> Result<Arc<ServerConfig>, PlaneError> {
-        let versions: &[_] = match snapshot.settings.tls.minimum_version {
-            TlsVersion::Tls12 => &[&TLS13, &TLS12],
-            TlsVersion::Tls13 => &[&TLS13],
-        };
-        let resolver = self.certificates(snapshot)?;
-        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_protocol_versions(versions)
-            .map_err(PlaneError::Tls)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.max_early_data_size = 0;
-        config.send_tls13_tickets = 1;
-        config.ticketer = Arc::clone(&self.ticketer);
-        config.session_storage = Arc::clone(&self.sessions);
-        Ok(Arc::new(config))
+    /// The suites, for the client's side too.
+    pub(crate) const fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
     }
 
-    fn certificates(&self, snapshot: &Snapshot) -> Result<Certificates, PlaneError> {
+    /// The server side for one snapshot: HTTP/2 and HTTP/1.1, no early data (H-32).
+    ///
+    /// # Errors
+    /// [`PlaneError::Tls`], [`PlaneError::Clients`], or [`PlaneError::NoCertificate`] for a host that none covers.
+    pub(crate) fn doors(&self, snapshot: &Snapshot) -> Result<Doors, PlaneError> {
         let keys = snapshot.certificates.iter().map(|certificate| {
             CertifiedKey::from_der(certificate.chain.clone(), certificate.key.clone_key(), &self.provider).map(Arc::new)
         });
         let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(PlaneError::Tls)?;
-        let hosts = snapshot.apps.iter().map(|app| &app.host).chain([&snapshot.settings.portal.host]);
         let covering = |host: &Arc<str>| {
             let at = snapshot.certificates.iter().position(|certificate| certificate.covers(host));
             let key = at.and_then(|at| keys.get(at)).ok_or_else(|| PlaneError::NoCertificate(Arc::clone(host)))?;
             Ok((Arc::clone(host), Arc::clone(key)))
         };
-        hosts.map(covering).collect::<Result<_, _>>().map(Certificates)
+        let settings = &snapshot.settings;
+        let apps = snapshot.apps.iter().map(|app| (&app.host, app.tls_profile));
+        let hosts: Vec<_> = apps.chain([(&settings.portal.host, settings.tls.profile)]).collect();
+        let mut profiles: Vec<TlsProfile> = hosts.iter().map(|(_, profile)| *profile).collect();
+        profiles.sort_unstable();
+        profiles.dedup();
+        let mut doors = Doors { all: Vec::new(), by_host: HashMap::new() };
+        for profile in profiles {
+            let behind = hosts.iter().filter(|(_, theirs)| *theirs == profile).map(|(host, _)| *host);
+            let certificates: HashMap<_, _> = behind.map(covering).collect::<Result<_, _>>()?;
+            doors.by_host.extend(certificates.keys().map(|host| (Arc::clone(host), doors.all.len())));
+            let demands = Arc::new(Demands::of(profile, snapshot));
+            let server = self.server(&demands, Certificates(certificates), snapshot)?;
+            doors.all.push(Door { demands, server });
+        }
+        Ok(doors)
+    }
+
+    fn server(
+        &self,
+        demands: &Demands,
+        certificates: Certificates,
+        snapshot: &Snapshot,
+    ) -> Result<Arc<ServerConfig>, PlaneError> {
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(demands.versions())
+            .map_err(PlaneError::Tls)?;
+        let asks = demands.profile.asks_for_certificates();
+        let builder = if asks {
+            builder.with_client_cert_verifier(snapshot.clients.verifier().map_err(PlaneError::Clients)?)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut server = builder.with_cert_resolver(Arc::new(certificates));
+        server.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+        server.max_early_data_size = 0;
+        if asks {
+            // To resume is to believe a certificate that was verified then: every connection shows it anew.
+            server.send_tls13_tickets = 0;
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+        } else {
+            server.send_tls13_tickets = 1;
+            server.ticketer = Arc::clone(&self.ticketer);
+            server.session_storage = Arc::clone(&self.sessions);
+        }
+        Ok(Arc::new(server))
+    }
+}
+
+/// Shakes hands: the door, and so what is asked of the client, follows from the name that he gives.
+///
+/// # Errors
+/// What went wrong; the client has been told.
+pub(crate) async fn handshake(stream: TcpStream, plane: &Plane) -> io::Result<(TlsStream<TcpStream>, Arc<Demands>)> {
+    let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    let door = plane.doors.of_name(start.client_hello().server_name()).ok_or(io::ErrorKind::NotFound)?;
+    let stream = start.into_stream(Arc::clone(&door.server)).await?;
+    Ok((stream, Arc::clone(&door.demands)))
+}
+
+/// Did a handshake fail for want of a client certificate that we can believe?
+pub(crate) fn is_about_the_client(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_)))
+}
+
+/// What is asked of the clients of some hosts. Two are equal if nothing that one asks for is missing in the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Demands {
+    profile: TlsProfile,
+    minimum_version: TlsVersion,
+    /// SHA-256 over who may have signed, and what was taken back; zeros where nobody need have.
+    authorities: [u8; 32],
+}
+
+impl Demands {
+    fn of(profile: TlsProfile, snapshot: &Snapshot) -> Self {
+        let minimum_version = match profile {
+            TlsProfile::House => snapshot.settings.tls.minimum_version,
+            TlsProfile::Open => TlsVersion::Tls13,
+            TlsProfile::OpenLegacy => TlsVersion::Tls12,
+        };
+        let mut authorities = [0; 32];
+        if profile.asks_for_certificates() {
+            let mut context = digest::Context::new(&digest::SHA256);
+            let clients = &snapshot.clients;
+            let roots = clients.roots.iter().map(AsRef::as_ref);
+            for der in roots.chain([&b"revoked"[..]]).chain(clients.revoked.iter().map(AsRef::as_ref)) {
+                context.update(&der.len().to_be_bytes());
+                context.update(der);
+            }
+            for (to, from) in authorities.iter_mut().zip(context.finish().as_ref()) {
+                *to = *from;
+            }
+        }
+        Self { profile, minimum_version, authorities }
+    }
+
+    const fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        static ONLY_13: [&SupportedProtocolVersion; 1] = [&TLS13];
+        static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+        match self.minimum_version {
+            TlsVersion::Tls12 => &BOTH,
+            TlsVersion::Tls13 => &ONLY_13,
+        }
+    }
+}
+
+/// Hosts that ask the same of clients.
+pub(crate) struct Door {
+    demands: Arc<Demands>,
+    server: Arc<ServerConfig>,
+}
+
+/// All doors of a plane; there is one at least, the portal's.
+pub(crate) struct Doors {
+    all: Vec<Door>,
+    by_host: HashMap<Arc<str>, usize>,
+}
+
+impl Doors {
+    /// The door of a server name. Behind any other than its own it would find no certificate.
+    fn of_name(&self, name: Option<&str>) -> Option<&Door> {
+        let lower = name.map(str::to_ascii_lowercase);
+        let at = lower.and_then(|name| self.by_host.get(name.as_str())).copied().unwrap_or(0);
+        self.all.get(at)
+    }
+
+    /// Has whoever came in by `demands` done what `host`, as it is configured, asks for (H-37)?
+    pub(crate) fn admits(&self, demands: &Demands, host: &str) -> bool {
+        let door = match self.all.as_slice() {
+            [only] => Some(only),
+            _ => self.by_host.get(host).and_then(|at| self.all.get(*at)),
+        };
+        door.is_some_and(|door| *door.demands == *demands)
     }
 }
 
@@ -112,6 +248,38 @@ impl fmt::Debug for Certificates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn demands(profile: TlsProfile, authorities: u8) -> Demands {
+        Demands { profile, minimum_version: TlsVersion::Tls13, authorities: [authorities; 32] }
+    }
+
+    fn doors(all: &[(&str, Demands)]) -> Doors {
+        let foundation = Foundation::new().unwrap();
+        let server = |_| {
+            ServerConfig::builder_with_provider(Arc::clone(&foundation.provider))
+                .with_protocol_versions(&[&TLS13])
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(Certificates(HashMap::new())))
+        };
+        Doors {
+            all: all.iter().map(|(_, d)| Door { demands: Arc::new(d.clone()), server: Arc::new(server(d)) }).collect(),
+            by_host: all.iter().enumerate().map(|(at, (host, _))| (Arc::from(*host), at)).collect(),
+        }
+    }
+
+    #[test]
+    fn req_h37_a_connection_reaches_hosts_that_ask_what_its_handshake_has_given() {
+        let (house, open) = (demands(TlsProfile::House, 0), demands(TlsProfile::Open, 1));
+        let both = doors(&[("chart.example", house.clone()), ("pacs.example", open.clone())]);
+        assert!(both.admits(&house, "chart.example") && both.admits(&open, "pacs.example"));
+        assert!(!both.admits(&house, "pacs.example") && !both.admits(&open, "chart.example"));
+        assert!(!both.admits(&house, "nowhere.example"));
+        let other_authority = demands(TlsProfile::Open, 2);
+        assert!(!both.admits(&other_authority, "pacs.example"), "a reload has named another");
+        let name = |name| Arc::clone(&both.of_name(name).unwrap().demands);
+        assert_eq!((&*name(Some("PACS.example")), &*name(None)), (&open, &house));
+    }
 
     #[test]
     fn req_a13n_3_only_ephemeral_keys_and_authenticated_encryption() {

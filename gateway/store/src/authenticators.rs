@@ -12,20 +12,20 @@ use crate::{Reader, StoreError, Tx};
 statements! {
     INSERT = "INSERT INTO authenticator (id, account, kind, label, data, credential_id, last_step, failures, state, bound_at, \
               bound_by) VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 'active', $8, $9)";
-    ACTIVE = "SELECT id, account, kind, label, data, last_step, failures, closed_until, bound_at, last_used_at \
+    ACTIVE = "SELECT id, account, kind, label, data, last_step, failures, bound_at, last_used_at \
               FROM authenticator WHERE account = $1 AND state = 'active' ORDER BY bound_at, id LIMIT 64";
-    BY_CREDENTIAL = "SELECT id, account, kind, label, data, last_step, failures, closed_until, bound_at, last_used_at \
+    BY_CREDENTIAL = "SELECT id, account, kind, label, data, last_step, failures, bound_at, last_used_at \
                      FROM authenticator WHERE credential_id = $1 AND state = 'active'";
-    COUNT_TRY = "UPDATE authenticator SET failures = failures + 1 \
-                 WHERE id = $1 AND state = 'active' AND failures < $2 \
-                 AND (closed_until IS NULL OR closed_until <= $3) RETURNING failures AS count";
-    CLOSE = "UPDATE authenticator SET closed_until = $1 WHERE id = $2";
-    REFUND = "UPDATE authenticator SET failures = 0, closed_until = NULL, last_used_at = $1 \
-              WHERE id = $2 AND state = 'active'";
+    REFUND = "UPDATE authenticator SET failures = 0, last_used_at = $1 WHERE id = $2 AND state = 'active'";
     ADVANCE = "UPDATE authenticator SET last_step = $1 \
                WHERE id = $2 AND state = 'active' AND (last_step IS NULL OR last_step < $1)";
     RENEW = "UPDATE authenticator SET data = $1 WHERE id = $2 AND state = 'active'";
     TURN_OFF = "UPDATE authenticator SET state = 'off' WHERE id = $1 AND state = 'active'";
+    OF = "SELECT id, kind, label, state, bound_at, bound_by, ended_at, last_used_at FROM authenticator \
+          WHERE account = $1 ORDER BY CASE state WHEN 'active' THEN 0 WHEN 'off' THEN 1 ELSE 2 END, bound_at DESC, id \
+          LIMIT $2";
+    RENAME = "UPDATE authenticator SET label = $1 WHERE id = $2 AND account = $3 AND state <> 'ended'";
+    END = "UPDATE authenticator SET state = 'ended', ended_at = $1 WHERE id = $2 AND account = $3 AND state <> 'ended'";
     END_KIND = "UPDATE authenticator SET state = 'ended', ended_at = $1 \
                 WHERE account = $2 AND kind = $3 AND id <> $4 AND state <> 'ended' RETURNING id";
     HOLDER_BY_STAFF_NO = "SELECT a.id AS account, a.state, p.id, p.staff_no, p.name, p.kana, p.birth_date, p.employed_until, \
@@ -49,6 +49,8 @@ pub enum AuthenticatorKind {
     Totp,
     /// A WebAuthn credential that verifies its user.
     Passkey,
+    /// A WebAuthn credential that feels a touch and no more.
+    SecurityKey,
 }
 
 impl AuthenticatorKind {
@@ -58,11 +60,12 @@ impl AuthenticatorKind {
             Self::Password => "password",
             Self::Totp => "totp",
             Self::Passkey => "passkey",
+            Self::SecurityKey => "security-key",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Password, Self::Totp, Self::Passkey].into_iter().find(|kind| kind.name() == name)
+        [Self::Password, Self::Totp, Self::Passkey, Self::SecurityKey].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -81,10 +84,8 @@ pub struct Authenticator {
     pub data: Vec<u8>,
     /// The last time step or signature counter that was accepted.
     pub last_step: Option<i64>,
-    /// Failures in a row.
+    /// Failures in a row, wherever they came from.
     pub failures: i64,
-    /// Not usable before.
-    pub closed_until: Option<Timestamp>,
     /// Since when it is bound.
     pub bound_at: Timestamp,
     /// When it was last accepted.
@@ -104,12 +105,82 @@ pub struct NewAuthenticator<'a> {
     pub label: &'a str,
     /// The verifier.
     pub data: &'a [u8],
-    /// A passkey's credential id, unique among all.
+    /// The credential id of a passkey or security key, unique among all.
     pub credential_id: Option<&'a [u8]>,
     /// The time step or counter that proved it at binding.
     pub last_step: Option<i64>,
     /// What the binding rests on: a proofing record's id, or a session's.
     pub bound_by: &'a str,
+}
+
+/// Where an authenticator is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In use.
+    Active,
+    /// Off after too many failures.
+    Off,
+    /// Ended by its owner, or replaced.
+    Ended,
+}
+
+impl Standing {
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "active" => Some(Self::Active),
+            "off" => Some(Self::Off),
+            "ended" => Some(Self::Ended),
+            _ => None,
+        }
+    }
+}
+
+/// An authenticator as its owner looks at it, ended ones too; nothing secret in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its id.
+    pub id: AuthenticatorId,
+    /// What it is.
+    pub kind: AuthenticatorKind,
+    /// As its owner calls it.
+    pub label: String,
+    /// Where it is in its life.
+    pub standing: Standing,
+    /// Since when it is bound.
+    pub bound_at: Timestamp,
+    /// What the binding rests on.
+    pub bound_by: String,
+    /// When it was ended.
+    pub ended_at: Option<Timestamp>,
+    /// When it was last accepted.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// All an account ever had, at most `limit`: those in use first, then those that are off, then ended ones; the
+/// newest of each first.
+///
+/// # Errors
+/// [`StoreError::Engine`], [`StoreError::Corrupt`].
+pub async fn of<'a>(db: impl Into<Reader<'a>>, account: AccountId, limit: i64) -> Result<Vec<Described>, StoreError> {
+    let rows = db.into().all::<DescribedRow>(OF, args![account, limit]).await?;
+    rows.into_iter().map(Described::try_from).collect()
+}
+
+/// Gives one of the account's authenticators another label; false if the account has no such.
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn rename(tx: &mut Tx, account: AccountId, id: AuthenticatorId, label: &str) -> Result<bool, StoreError> {
+    Ok(tx.run(RENAME, args![label, id, account]).await? == 1)
+}
+
+/// Ends one of the account's authenticators; false if the account has no such, or it has ended.
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn end(tx: &mut Tx, account: AccountId, id: AuthenticatorId) -> Result<bool, StoreError> {
+    let now = tx.now();
+    Ok(tx.run(END, args![now, id, account]).await? == 1)
 }
 
 /// Binds an authenticator.
@@ -141,7 +212,7 @@ pub async fn active<'a>(db: impl Into<Reader<'a>>, account: AccountId) -> Result
     rows.into_iter().map(Authenticator::try_from).collect()
 }
 
-/// The passkey with this credential id.
+/// The passkey or security key with this credential id.
 ///
 /// # Errors
 /// [`StoreError::Engine`], [`StoreError::Corrupt`].
@@ -153,24 +224,8 @@ pub async fn by_credential<'a>(
     row.map(Authenticator::try_from).transpose()
 }
 
-/// Counts a try as failed before it is checked: how many in a row that makes. `None`, uncounted, if the
-/// authenticator is closed, off, ended, or has failed `most` times.
-///
-/// # Errors
-/// [`StoreError::Engine`].
-pub async fn count_try(tx: &mut Tx, id: AuthenticatorId, most: i64, now: Timestamp) -> Result<Option<i64>, StoreError> {
-    Ok(tx.one::<CountRow>(COUNT_TRY, args![id, most, now]).await?.map(|row| row.count))
-}
-
-/// Closes an authenticator until then.
-///
-/// # Errors
-/// [`StoreError::Engine`].
-pub async fn close(tx: &mut Tx, id: AuthenticatorId, until: Timestamp) -> Result<(), StoreError> {
-    tx.run(CLOSE, args![until, id]).await.map(drop)
-}
-
-/// Takes all failures back after a success; false if the authenticator is off or ended meanwhile.
+/// Takes the sum of failures back after a success (those of a place: [`crate::places::clear`]); false if the
+/// authenticator is off or ended meanwhile.
 ///
 /// # Errors
 /// [`StoreError::Engine`].
@@ -260,8 +315,32 @@ struct IdRow {
 }
 
 #[derive(FromRow)]
-struct CountRow {
-    count: i64,
+struct DescribedRow {
+    id: Uuid,
+    kind: String,
+    label: String,
+    state: String,
+    bound_at: i64,
+    bound_by: String,
+    ended_at: Option<i64>,
+    last_used_at: Option<i64>,
+}
+
+impl TryFrom<DescribedRow> for Described {
+    type Error = StoreError;
+
+    fn try_from(row: DescribedRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            kind: AuthenticatorKind::from_name(&row.kind).ok_or(StoreError::Corrupt { what: "authenticator.kind" })?,
+            label: row.label,
+            standing: Standing::from_name(&row.state).ok_or(StoreError::Corrupt { what: "authenticator.state" })?,
+            bound_at: Timestamp::from_micros(row.bound_at),
+            bound_by: row.bound_by,
+            ended_at: row.ended_at.map(Timestamp::from_micros),
+            last_used_at: row.last_used_at.map(Timestamp::from_micros),
+        })
+    }
 }
 
 #[derive(FromRow)]
@@ -273,7 +352,6 @@ struct AuthenticatorRow {
     data: Vec<u8>,
     last_step: Option<i64>,
     failures: i64,
-    closed_until: Option<i64>,
     bound_at: i64,
     last_used_at: Option<i64>,
 }
@@ -290,7 +368,6 @@ impl TryFrom<AuthenticatorRow> for Authenticator {
             data: row.data,
             last_step: row.last_step,
             failures: row.failures,
-            closed_until: row.closed_until.map(Timestamp::from_micros),
             bound_at: Timestamp::from_micros(row.bound_at),
             last_used_at: row.last_used_at.map(Timestamp::from_micros),
         })

@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use crate::statements::statements;
 use crate::value::args;
-use crate::{StoreError, Tx};
+use crate::{Reader, StoreError, Tx};
 
 statements! {
     INSERT_PROOFING = "INSERT INTO proofing (id, account, officer, method, evidence, at) VALUES ($1, $2, $3, $4, $5, $6)";
     INSERT = "INSERT INTO enrolment (hash, account, proofing, kind, issued_by, expires_at) \
               VALUES ($1, $2, $3, 'desk', $4, $5)";
+    PROOFINGS = "SELECT id, officer FROM proofing WHERE account = $1 ORDER BY at DESC, id LIMIT $2";
     SUPERSEDE = "UPDATE enrolment SET expires_at = $1 WHERE account = $2 AND used_at IS NULL AND expires_at > $1";
     REDEEM = "UPDATE enrolment SET used_at = $1 \
               WHERE hash = $2 AND used_at IS NULL AND expires_at > $1 RETURNING account, proofing";
@@ -44,6 +45,19 @@ pub async fn insert_proofing(tx: &mut Tx, proofing: &Proofing) -> Result<(), Sto
     tx.run(INSERT_PROOFING, args).await.map(drop)
 }
 
+/// The account's proofing records, newest first, at most `limit`: each one's id and officer.
+///
+/// # Errors
+/// [`StoreError::Engine`].
+pub async fn officers<'a>(
+    db: impl Into<Reader<'a>>,
+    account: AccountId,
+    limit: i64,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let rows = db.into().all::<OfficerRow>(PROOFINGS, args![account, limit]).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.officer)).collect())
+}
+
 /// Keeps a desk code, good until `expires_at`; earlier unused ones of the account are over.
 ///
 /// # Errors
@@ -66,6 +80,12 @@ pub async fn insert(
 pub async fn redeem(tx: &mut Tx, code: &TokenHash, now: Timestamp) -> Result<Option<(AccountId, Uuid)>, StoreError> {
     let row = tx.one::<RedeemedRow>(REDEEM, args![now, code]).await?;
     Ok(row.map(|row| (row.account.into(), row.proofing)))
+}
+
+#[derive(FromRow)]
+struct OfficerRow {
+    id: Uuid,
+    officer: String,
 }
 
 #[derive(FromRow)]

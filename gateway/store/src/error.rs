@@ -13,18 +13,39 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Another process holds the store. Stop it first: two writers would not hear each other.
-    #[error("{} is in use by another process", path.display())]
+    /// The database server can't be reached, or doesn't let us in.
+    #[error("cannot connect to {place}: {}", said(source))]
+    Connect {
+        /// The server and database.
+        place: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The database server or database is none that the store can use.
+    #[error("{place}: {why}")]
+    Unfit {
+        /// The server and database.
+        place: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Another process holds the store, or runs under this node's name. Stop it first: two of one name
+    /// would not hear each other.
+    #[error("{place} is in use by another process")]
     InUse {
-        /// The store's file.
-        path: PathBuf,
+        /// The store, or the node in it.
+        place: String,
     },
     /// The schema is newer than this program, was altered, or could not be brought up to date.
-    #[error("the store's schema does not fit this program")]
+    #[error("the store's schema does not fit this program: {0}")]
     Schema(#[source] sqlx::migrate::MigrateError),
-    /// No connection became free in time. Nothing was written; try again later (503).
+    /// No connection or lock became free in time, or the engine gave this transaction up for another's
+    /// sake. Nothing was written; try again later (503).
     #[error("the store is busy")]
     Busy,
+    /// A statement of this transaction failed before; it can only be begun anew. Nothing was written.
+    #[error("a statement of this transaction failed before")]
+    Spoilt,
     /// A row with the same unique value is already there.
     #[error("{statement}: already there")]
     Duplicate {
@@ -47,7 +68,8 @@ pub enum StoreError {
         /// The state it was to have.
         to: &'static str,
     },
-    /// The engine failed: disk full, file damaged, connection lost (503).
+    /// The engine failed: disk full, file damaged, connection lost (503). A connection lost while it
+    /// commits leaves open whether it did; the change feed and the journal tell if so.
     #[error("{statement} failed")]
     Engine {
         /// The statement or step.
@@ -85,7 +107,22 @@ impl StoreError {
         match source {
             sqlx::Error::PoolTimedOut => Self::Busy,
             sqlx::Error::Database(ref error) if error.is_unique_violation() => Self::Duplicate { statement },
+            sqlx::Error::Database(ref error) if gave_way(error.code().as_deref()) => Self::Busy,
             source => Self::Engine { statement, source },
         }
     }
+}
+
+/// The server's own words, where it had any.
+fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// PostgreSQL's SQLSTATEs of a transaction that another one stood in the way of: serialization failure,
+/// deadlock, a lock not had in time, a statement that took too long, no connection left, starting up.
+fn gave_way(state: Option<&str>) -> bool {
+    matches!(state, Some("40001" | "40P01" | "55P03" | "57014" | "53300" | "57P03"))
 }

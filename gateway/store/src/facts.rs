@@ -2,6 +2,8 @@ use audit::Record;
 use model::{AccountId, PersonId, SessionId};
 use uuid::Uuid;
 
+use crate::people::staging::StagedRecords;
+
 /// What a transaction says about itself when it commits: at least one record (there is no other
 /// constructor), what others must hear, and what a person must be told. All of it commits with the rows.
 #[derive(Debug)]
@@ -10,12 +12,13 @@ pub struct Facts {
     pub(crate) records: Vec<Record>,
     pub(crate) changed: Vec<Changed>,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) staged: Option<StagedRecords>,
 }
 
 impl Facts {
     /// The act, as it will stand in the journal.
     pub fn recorded(record: Record) -> Self {
-        Self { records: vec![record], changed: Vec::new(), notices: Vec::new() }
+        Self { records: vec![record], changed: Vec::new(), notices: Vec::new(), staged: None }
     }
 
     /// One more record of the same transaction, after those before.
@@ -39,6 +42,12 @@ impl Facts {
     /// Something a person will be told.
     pub fn notice(mut self, notice: Notice) -> Self {
         self.notices.push(notice);
+        self
+    }
+
+    /// The records that an import staged, after all others.
+    pub(crate) fn staged(mut self, records: StagedRecords) -> Self {
+        self.staged = Some(records);
         self
     }
 }
@@ -138,6 +147,10 @@ pub enum Unrecorded {
     LastAct,
     /// The count of wrong proofs; each wrong proof is recorded by who saw it.
     Failures,
+    /// A plan on its way in, which nobody sees; applying it is recorded.
+    Staging,
+    /// A person has seen what he was told.
+    Seen,
     /// Rows whose time is over.
     Housekeeping,
 }
@@ -148,6 +161,8 @@ impl Unrecorded {
             Self::Ceremony => "ceremony",
             Self::LastAct => "last act",
             Self::Failures => "failures",
+            Self::Staging => "staging",
+            Self::Seen => "seen",
             Self::Housekeeping => "housekeeping",
         }
     }

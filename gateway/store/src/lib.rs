@@ -1,7 +1,9 @@
 //! The gateway's memory: people, accounts, grants, sessions and ceremonies, in one file that survives
-//! a power cut. What is committed is durable; a change commits together with its record, or not at all.
+//! a power cut, or in a database that several nodes share. What is committed is durable; a change commits
+//! together with its record, or not at all.
 //!
-//! - A [`Tx`] holds the one writer. [`Tx::commit`] takes [`Facts`]: the records (at least one), what
+//! - A [`Tx`] holds the one writer, on either engine: what it reads holds until it commits, and a statement
+//!   that fails is its end. [`Tx::commit`] takes [`Facts`]: the records (at least one), what
 //!   changed, who is told. Rows without an act say why: [`Tx::commit_unrecorded`].
 //! - Records go through an outbox in the same transaction; the [`Pump`] carries them to the journal,
 //!   each exactly once, whatever crashes when. [`Committed::journaled`] waits for it.
@@ -45,7 +47,8 @@
 //! ```
 //!
 //! SQL is what SQLite and PostgreSQL both speak: `$1`, `ON CONFLICT`, `RETURNING`, `TRUE`; moments and
-//! counts are `i64`, days are `i32`; a list is bounded by `LIMIT`. `accounts` is a real example.
+//! counts are `i64`, days are `i32`; a list is bounded by `LIMIT`. `accounts` is a real example. A table or
+//! column is a step of `engine::schema`, in each engine's types; every test of a module runs on both.
 
 pub mod accounts;
 pub mod authenticators;
@@ -59,19 +62,24 @@ mod feed;
 mod fixture;
 pub mod grants;
 pub mod interactions;
-mod notices;
+pub mod notices;
 mod outbox;
 pub mod people;
+pub mod places;
 mod pump;
+pub mod restored;
 pub mod sessions;
 mod statements;
 mod store;
 mod tx;
 mod value;
+mod visitor;
 
 pub use error::StoreError;
 pub use facts::{ChangeKind, Changed, Facts, Notice, Unrecorded};
 pub use feed::{Change, Feed};
+pub use outbox::Backlog;
 pub use pump::Pump;
 pub use store::{Reader, Store, View};
 pub use tx::{Committed, Tx};
+pub use visitor::Visitor;

@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::engine::Connection;
-use crate::statements::statements;
+use crate::statements::{Statement, statements};
 use crate::value::args;
 use crate::{Reader, StoreError, Tx};
 
@@ -18,13 +18,17 @@ statements! {
                 ON CONFLICT (name) DO UPDATE SET started_at = excluded.started_at";
     NUMBER = "UPDATE node SET outbox_seq = \
               CASE WHEN outbox_seq >= $2 THEN outbox_seq + $3 ELSE $2 + $3 - 1 END \
-              WHERE name = $1 RETURNING outbox_seq AS seq";
+              WHERE name = $1 AND started_at = $4 RETURNING outbox_seq AS seq";
     INSERT = "INSERT INTO outbox (node, seq, record, at) VALUES ($1, $2, $3, $4)";
     UNSENT = "SELECT seq, record, at FROM outbox WHERE node = $1 AND journaled_at IS NULL ORDER BY seq LIMIT $2";
+    BACKLOG = "SELECT COUNT(*) AS records, MIN(at) AS oldest FROM outbox WHERE node = $1 AND journaled_at IS NULL";
     SENT = "UPDATE outbox SET journaled_at = $1 WHERE node = $2 AND seq <= $3 AND journaled_at IS NULL";
     PURGE = "DELETE FROM outbox WHERE node = $1 AND seq IN \
              (SELECT seq FROM outbox WHERE node = $1 AND journaled_at < $2 ORDER BY seq LIMIT $3)";
 }
+
+/// How a row is numbered and queued, for whoever has a connection of his own.
+pub(crate) const POSTING: [Statement; 2] = [NUMBER, INSERT];
 
 /// A record that isn't known to be in the journal.
 #[derive(Debug, FromRow)]
@@ -32,6 +36,30 @@ pub(crate) struct Unsent {
     pub(crate) seq: i64,
     pub(crate) record: String,
     pub(crate) at: i64,
+}
+
+/// What waits for the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many records.
+    pub records: u64,
+    /// Since when the oldest of them waits.
+    pub oldest: Option<Timestamp>,
+}
+
+#[derive(FromRow)]
+struct BacklogRow {
+    records: i64,
+    oldest: Option<i64>,
+}
+
+/// What `node` has not carried to the journal yet.
+pub(crate) async fn backlog<'a>(db: impl Into<Reader<'a>>, node: &NodeId) -> Result<Backlog, StoreError> {
+    let row = db.into().one::<BacklogRow>(BACKLOG, args![node]).await?;
+    Ok(row.map_or(Backlog { records: 0, oldest: None }, |row| Backlog {
+        records: row.records.unsigned_abs(),
+        oldest: row.oldest.map(Timestamp::from_micros),
+    }))
 }
 
 #[derive(FromRow)]
@@ -45,6 +73,9 @@ pub(crate) async fn register(tx: &mut Connection, id: Uuid, node: &NodeId, now: 
 }
 
 /// Queues `records`, in order; the last one's number.
+///
+/// # Errors
+/// As [`number`].
 pub(crate) async fn append(
     tx: &mut Tx,
     node: &NodeId,
@@ -52,12 +83,22 @@ pub(crate) async fn append(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
-    let numbered = tx.one::<Seq>(NUMBER, args![node, now, count]).await?;
-    let last = numbered.ok_or(StoreError::Corrupt { what: "node" })?.seq;
+    let last = number(tx, node, count, now).await?;
     for (seq, record) in (last - count + 1..).zip(records) {
         tx.run(INSERT, args![node, seq, record, now]).await?;
     }
     Ok(last)
+}
+
+/// Takes the next `count` numbers of `node`; the last of them. They are only for the process that took the
+/// node's name last: a former one that lives on writes no more.
+///
+/// # Errors
+/// [`StoreError::InUse`] if another process has taken the name since, [`StoreError::Engine`].
+pub(crate) async fn number(tx: &mut Tx, node: &NodeId, count: i64, now: Timestamp) -> Result<i64, StoreError> {
+    let started_at = tx.started_at();
+    let numbered = tx.one::<Seq>(NUMBER, args![node, now, count, started_at]).await?;
+    numbered.map(|n| n.seq).ok_or_else(|| StoreError::InUse { place: format!("node {}", node.as_str()) })
 }
 
 /// The oldest records of `node` that aren't marked, at most `limit`.

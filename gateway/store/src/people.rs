@@ -2,6 +2,8 @@
 //!
 //! Days are `i32`: days since 1970-01-01. Texts stand as HR wrote them.
 
+pub mod staging;
+
 use std::collections::HashMap;
 
 use model::{AccountId, Person, PersonId, StaffNo, Timestamp, matching_form};

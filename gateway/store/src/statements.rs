@@ -1,7 +1,10 @@
 //! The registry: a statement that isn't listed here can't be run.
 
 #[cfg(test)]
-use crate::{accounts, authenticators, change, enrolments, grants, interactions, notices, outbox, people, sessions};
+use crate::{
+    accounts, authenticators, change, enrolments, grants, interactions, notices, outbox, people, places, restored,
+    sessions,
+};
 
 /// One SQL text. Made only by [`statements!`], which also lists it.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,10 @@ pub(crate) const ALL: &[&[Statement]] = &[
     notices::STATEMENTS,
     outbox::STATEMENTS,
     people::STATEMENTS,
+    people::staging::STATEMENTS,
+    people::staging::rows::STATEMENTS,
+    places::STATEMENTS,
+    restored::STATEMENTS,
     sessions::STATEMENTS,
 ];
 

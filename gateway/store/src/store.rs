@@ -1,7 +1,6 @@
-use std::path::Path;
 use std::sync::Arc;
 
-use model::{Clock, NodeId, Timestamp};
+use model::{Clock, NodeId, StorePlace, Timestamp};
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -10,7 +9,7 @@ use crate::statements::Statement;
 use crate::value::Value;
 use crate::{Feed, StoreError, Tx, change, outbox};
 
-/// The open store. Clones share it; the last one dropped lets go of the file.
+/// The open store. Clones share it; the last one dropped lets go of file and connections.
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -20,8 +19,10 @@ pub struct Store {
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) node: NodeId,
+    /// When this process took the node's name: who takes it later has another moment there.
+    pub(crate) started_at: Timestamp,
     pub(crate) clock: Clock,
-    /// The newest change this process committed: a hint for feeds, which poll all the same.
+    /// The newest change known to be committed: a hint for feeds, which poll all the same.
     pub(crate) changed: watch::Sender<i64>,
     /// Rings when this process committed outbox rows.
     pub(crate) posted: Notify,
@@ -30,24 +31,26 @@ pub(crate) struct Shared {
 }
 
 impl Store {
-    /// Opens the store at `path` for the node `node`, makes it if there is none, and brings its schema
-    /// up to date. The directory must exist.
+    /// Opens the store at `place` for the node `node`, makes its tables if there are none, and brings its
+    /// schema up to date. A file's directory, or a server's database, must exist.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] while another process holds it, [`StoreError::Schema`] if it is newer than
-    /// this program, [`StoreError::Open`] and [`StoreError::Engine`] if the file can't be used.
-    pub async fn open(path: &Path, node: NodeId, clock: Clock) -> Result<Self, StoreError> {
-        let engine = Engine::open(path).await?;
-        let mut tx = engine.write().await?;
-        outbox::register(&mut tx, Uuid::now_v7(), &node, clock.now()).await?;
-        tx.commit().await?;
+    /// [`StoreError::InUse`] while another process holds it (a file) or runs as this node (a server),
+    /// [`StoreError::Schema`] if it is newer than this program, [`StoreError::Open`],
+    /// [`StoreError::Connect`], [`StoreError::Unfit`] and [`StoreError::Engine`] if it can't be used.
+    pub async fn open(place: impl Into<StorePlace>, node: NodeId, clock: Clock) -> Result<Self, StoreError> {
         let (changed, journaled) = (watch::Sender::new(0), watch::Sender::new(0));
-        let shared = Shared { engine, node, clock, changed, posted: Notify::new(), journaled };
+        let engine = Engine::open(&place.into(), &node, changed.clone()).await?;
+        let started_at = clock.now();
+        let mut tx = engine.write().await?;
+        outbox::register(&mut tx, Uuid::now_v7(), &node, started_at).await?;
+        tx.commit().await?;
+        let shared = Shared { engine, node, started_at, clock, changed, posted: Notify::new(), journaled };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Begins a transaction on the one writer (`BEGIN IMMEDIATE`); it waits for the one before it, for
-    /// at most five seconds.
+    /// Begins a transaction as the one writer of the store, on whichever engine and of however many nodes:
+    /// what it reads holds until it commits. It waits for the one before it, for at most five seconds.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Engine`].
@@ -57,7 +60,7 @@ impl Store {
     }
 
     /// One state of the store for several reads that must agree with each other. Short work only: a
-    /// view takes one of four readers.
+    /// view takes one of a few readers.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Engine`].
@@ -74,6 +77,14 @@ impl Store {
         Ok(Feed::new(self.clone(), self.shared.changed.subscribe(), head))
     }
 
+    /// The records of this node that are not in the journal yet: an answer also says that the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`], [`StoreError::Engine`].
+    pub async fn backlog(&self) -> Result<outbox::Backlog, StoreError> {
+        outbox::backlog(self, &self.shared.node).await
+    }
+
     /// The node this process runs as.
     pub fn node(&self) -> &NodeId {
         &self.shared.node
@@ -84,7 +95,7 @@ impl Store {
         self.shared.clock.now()
     }
 
-    /// Waits for readers and writer to finish and closes the file. Whatever is asked afterwards fails.
+    /// Waits for readers and writer to finish and closes it. Whatever is asked afterwards fails.
     pub async fn close(&self) {
         self.shared.engine.close().await;
     }

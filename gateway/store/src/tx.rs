@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{NodeId, Timestamp};
 
 use crate::engine::{Connection, Row};
+use crate::people::staging::StagedRecords;
 use crate::statements::Statement;
 use crate::store::Shared;
 use crate::value::Value;
 use crate::{ChangeKind, Changed, Facts, StoreError, Unrecorded, change, notices, outbox};
 
 /// The most records one commit may carry.
-const MAX_RECORDS: usize = 65_536;
+pub(crate) const MAX_RECORDS: usize = 65_536;
 /// How long [`Committed::journaled`] waits.
 const JOURNAL_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,12 +37,16 @@ impl Tx {
     /// disk; [`Committed::journaled`] waits for the journal.
     ///
     /// # Errors
-    /// Nothing is written: [`StoreError::TooLarge`], [`StoreError::Duplicate`], [`StoreError::Engine`].
+    /// Nothing is written: [`StoreError::TooLarge`], [`StoreError::Duplicate`], [`StoreError::Spoilt`],
+    /// [`StoreError::InUse`], [`StoreError::Engine`].
     pub async fn commit(mut self, facts: Facts) -> Result<Committed, StoreError> {
         let records = written(&facts)?;
         let (shared, now) = (Arc::clone(&self.shared), self.now());
         notices::append(&mut self, &facts.notices, now).await?;
-        let posted = outbox::append(&mut self, &shared.node, records, now).await?;
+        let mut posted = outbox::append(&mut self, &shared.node, records, now).await?;
+        if let Some(staged) = facts.staged {
+            posted = staged.post(&mut self, &shared.node, now).await?;
+        }
         let changed = change::append(&mut self, announced(facts), now).await?;
         self.connection.commit().await?;
         shared.announce(changed);
@@ -51,7 +56,7 @@ impl Tx {
     /// Commits rows that carry no act: no record, nothing for others to hear.
     ///
     /// # Errors
-    /// [`StoreError::Engine`].
+    /// [`StoreError::Spoilt`], [`StoreError::Engine`].
     pub async fn commit_unrecorded(self, why: Unrecorded) -> Result<(), StoreError> {
         self.connection.commit().await?;
         tracing::trace!(why = why.name(), "committed");
@@ -77,6 +82,16 @@ impl Tx {
         self.connection.all(statement, values).await
     }
 
+    /// The node this process runs as.
+    pub(crate) fn node(&self) -> &NodeId {
+        &self.shared.node
+    }
+
+    /// When this process took its node's name.
+    pub(crate) fn started_at(&self) -> Timestamp {
+        self.shared.started_at
+    }
+
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
@@ -98,7 +113,8 @@ fn announced(facts: Facts) -> Vec<Changed> {
 }
 
 fn written(facts: &Facts) -> Result<Vec<String>, StoreError> {
-    if facts.records.len() > MAX_RECORDS {
+    let staged = facts.staged.map_or(0, StagedRecords::len);
+    if facts.records.len().saturating_add(staged) > MAX_RECORDS {
         return Err(StoreError::TooLarge { what: "records", limit: MAX_RECORDS });
     }
     Ok(facts.records.iter().map(|record| record.store().into()).collect())

@@ -202,6 +202,14 @@ fn methods_patterns_and_patient_rules_are_checked() {
     assert_eq!(patient(PatientRule::ResponseJson("/a~2".into())), [(place, Fault::BadPointer("/a~2".into()))]);
     let header = Fault::BadName { what: "response header", value: "X Y".into() };
     assert_eq!(patient(PatientRule::ResponseHeader("X Y".into())), [(place, header)]);
+    let lookup =
+        |path: &str, pointer: &str| patient(PatientRule::Lookup(Lookup { path: path.into(), pointer: pointer.into() }));
+    assert_eq!(lookup("/studies?uid={id}&x={id}", "/0/PatientID"), []);
+    assert_eq!(lookup("/things/{no}", "/a"), [(path, Fault::NoSuchParameter("no".into()))]);
+    assert_eq!(lookup("/things/{id}", "a"), [(place, Fault::BadPointer("a".into()))]);
+    for bad in ["", "things/{id}", "/things", "/things/{id", "/th ings/{id}", "/things/{id}#x"] {
+        assert_eq!(lookup(bad, "/a"), [(place, Fault::BadLookup(bad.into()))], "{bad}");
+    }
 }
 
 #[test]

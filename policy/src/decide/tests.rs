@@ -69,7 +69,7 @@ fn ask(policy: &Policy, what: &str, roles: &[&str], zone: &str, local: LocalTime
     let app = policy.app(app).unwrap();
     let action = policy.action_named(app, action).unwrap();
     let roles = policy.role_set(roles.iter().copied());
-    policy.decide(&Query { app, action, roles: &roles, zone, local, aal2: true, until: Some(7) })
+    policy.decide(&Query { app, action, roles: &roles, zone, local, aal2: true })
 }
 
 fn denial(decision: Decision) -> Denial {
@@ -91,7 +91,7 @@ fn a_permit_names_what_it_is_for_and_the_rule_behind_it() {
     let permit = permit(ask(&hospital(), "chart:order", &["nurse"], "office", at(16)));
     assert_eq!((permit.app(), permit.action(), permit.role()), ("chart", "order", "nurse"));
     assert_eq!(permit.rule(), "nurse permits chart:order when day-ward");
-    assert_eq!((permit.minutes_left(), permit.until(), permit.privileged()), (Some(60), Some(7), false));
+    assert!(!permit.privileged());
 }
 
 #[test]
@@ -132,10 +132,12 @@ fn a_failed_condition_says_which_zone_or_hour_would_do() {
 }
 
 #[test]
-fn of_several_grounds_the_longest_is_taken_and_no_privilege_is_used_without_need() {
+fn of_several_grounds_one_that_holds_is_taken_and_no_privilege_is_used_without_need() {
     let policy = hospital();
-    let longest = permit(ask(&policy, "chart:order", &["nurse", "doctor"], "ward", MONDAY_NOON));
-    assert_eq!((longest.rule(), longest.minutes_left()), ("doctor permits chart:order when ward", None));
+    for (hour, rule) in [(12, "nurse permits chart:order when day-ward"), (3, "doctor permits chart:order when ward")] {
+        let permit = permit(ask(&policy, "chart:order", &["nurse", "doctor"], "ward", at(hour)));
+        assert_eq!(permit.rule(), rule);
+    }
     let plain = permit(ask(&policy, "chart:view", &["admin", "nurse"], "ward", MONDAY_NOON));
     assert_eq!((plain.role(), plain.privileged()), ("nurse", false));
     let plain = permit(ask(&policy, "chart:view", &["admin", "clerk"], "ward", MONDAY_NOON));
@@ -160,7 +162,7 @@ fn nothing_is_permitted_below_aal2() {
     let app = policy.app("chart").unwrap();
     let action = policy.action_named(app, "view").unwrap();
     let roles = policy.role_set(["admin", "nurse", "doctor"]);
-    let query = Query { app, action, roles: &roles, zone: "ward", local: MONDAY_NOON, aal2: true, until: None };
+    let query = Query { app, action, roles: &roles, zone: "ward", local: MONDAY_NOON, aal2: true };
     assert!(policy.decide(&query).is_permit());
     let denial = denial(policy.decide(&Query { aal2: false, ..query }));
     assert_eq!((denial.reason, denial.missing), (Reason::Assurance, vec!["aal2".to_owned()]));
@@ -263,9 +265,8 @@ fn atk_a32_ids_and_roles_of_another_policy_are_refused() {
     let (old_app, new_app) = (old.app("chart").unwrap(), new.app("chart").unwrap());
     let (old_view, new_view) = (old.action_named(old_app, "view").unwrap(), new.action_named(new_app, "view").unwrap());
     let (old_roles, new_roles) = (old.role_set(["nurse"]), new.role_set(["nurse"]));
-    let ask = |app, action, roles| {
-        new.decide(&Query { app, action, roles, zone: "ward", local: MONDAY_NOON, aal2: true, until: None })
-    };
+    let ask =
+        |app, action, roles| new.decide(&Query { app, action, roles, zone: "ward", local: MONDAY_NOON, aal2: true });
     assert!(ask(new_app, new_view, &new_roles).is_permit());
     let pacs = new.app("pacs").unwrap();
     for decision in [
@@ -301,25 +302,21 @@ mod naive {
         }
     }
 
-    /// Minutes that the condition still holds, 10,080 for ever, 0 not now.
-    fn minutes(rules: &RuleSet, name: Option<&str>, zone: &str, now: u32) -> u32 {
-        let Some(name) = name else { return 10_080 };
+    fn holds(rules: &RuleSet, name: Option<&str>, zone: &str, now: u32) -> bool {
+        let Some(name) = name else { return true };
         let condition = rules.conditions.iter().find(|c| c.name == name).unwrap();
-        if !condition.zones.is_empty() && !condition.zones.iter().any(|z| z == zone) {
-            return 0;
-        }
-        let holds = |at| condition.hours.is_empty() || condition.hours.iter().any(|h| open(h, at));
-        (0..10_080).find(|ahead| !holds(now + ahead)).unwrap_or(10_080)
+        let in_zone = condition.zones.is_empty() || condition.zones.iter().any(|z| z == zone);
+        in_zone && (condition.hours.is_empty() || condition.hours.iter().any(|h| open(h, now)))
     }
 
-    /// Reason of the denial, or role's privilege and minutes left.
+    /// Reason of the denial, or the role's privilege.
     pub(super) fn decide(
         rules: &RuleSet,
         what: (&str, &str),
         roles: &[&str],
         zone: &str,
         now: u32,
-    ) -> Result<(bool, u32), Reason> {
+    ) -> Result<bool, Reason> {
         if zone == "unknown" {
             return Err(Reason::UnknownZone);
         }
@@ -334,10 +331,9 @@ mod naive {
             return Err(Reason::NoRole);
         }
         for privileged in [false, true] {
-            let of_kind = permits.iter().filter(|(kind, _)| *kind == privileged);
-            let left = of_kind.map(|(_, p)| minutes(rules, p.condition.as_deref(), zone, now)).max();
-            if let Some(left) = left.filter(|left| *left > 0) {
-                return Ok((privileged, left));
+            let mut of_kind = permits.iter().filter(|(kind, _)| *kind == privileged);
+            if of_kind.any(|(_, p)| holds(rules, p.condition.as_deref(), zone, now)) {
+                return Ok(privileged);
             }
         }
         let in_zone = |p: &Permission| {
@@ -423,8 +419,7 @@ proptest! {
             let (app, action) = WHATS[*what];
             match ask(&policy, &format!("{app}:{action}"), roles, zone, local) {
                 Decision::Permit(permit) => {
-                    let left = permit.minutes_left().map_or(10_080, u32::from);
-                    prop_assert_eq!(Ok((permit.privileged(), left)), expected);
+                    prop_assert_eq!(Ok(permit.privileged()), expected);
                     prop_assert!(roles.contains(&permit.role()));
                     prop_assert_eq!((permit.app(), permit.action()), (app, action));
                 }

@@ -84,7 +84,6 @@ fn an_action_that_no_role_names_is_nobodys() {
         zone: "ward",
         local: LocalTime { weekday: Weekday::Monday, minute: 0 },
         aal2: true,
-        until: None,
     };
     assert!(!policy.decide(&query).is_permit());
 }

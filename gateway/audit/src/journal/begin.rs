@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use model::hex;
 use serde_json::{Value, json};
 
 use super::Setup;
@@ -11,7 +12,7 @@ use crate::disk::{self, Sink};
 use crate::line::{self, Chain, Content};
 use crate::merkle::Tree;
 use crate::segment::{self, Segment};
-use crate::{Event, JournalError, Outcome, Record, Who, hex};
+use crate::{Event, JournalError, Outcome, Record, Who};
 
 /// The version of the format that docs/journal.md describes.
 const FORMAT: u32 = 1;

@@ -85,6 +85,21 @@ impl Appended {
     }
 }
 
+/// How the journal stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// May requests be let in?
+    pub writable: bool,
+    /// The newest record.
+    pub seq: u64,
+    /// The newest record that is on disk.
+    pub synced: u64,
+    /// How long the oldest record has been waiting for the disk.
+    pub unsynced_for: Duration,
+    /// Requests that are open, or whose end could not be written yet.
+    pub open: usize,
+}
+
 /// The open journal of this node. Clones share it; when the last is dropped it closes itself.
 #[derive(Clone)]
 pub struct Journal(Arc<Handle>);
@@ -215,6 +230,21 @@ impl Journal {
         Ok(Reserved::new(self.clone(), record))
     }
 
+    /// Begins a new segment, whatever room the one before has: what follows is set apart from it.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub fn turn(&self) -> Result<(), JournalError> {
+        let shared = &self.0.shared;
+        shared.lock().turn(&shared.setup)
+    }
+
+    /// Has a checkpoint signed within `sync_every`, and not only when its time has come: after a record that
+    /// must not stay unproven for a minute, such as a start's.
+    pub fn sign_soon(&self) {
+        self.0.shared.lock().sign_soon();
+    }
+
     /// The newest sequence number that is on disk, as it moves.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.shared.synced.subscribe()
@@ -223,6 +253,11 @@ impl Journal {
     /// May requests be let in? `false` from the first failure until recovery.
     pub fn is_writable(&self) -> bool {
         self.0.shared.lock().is_writable()
+    }
+
+    /// How the journal stands, for readiness and metrics.
+    pub fn standing(&self) -> Standing {
+        self.0.shared.lock().standing()
     }
 
     /// The key that checkpoints are verified by.

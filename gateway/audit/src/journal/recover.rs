@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::hex;
 use serde_json::{Value, json};
 
 use super::Setup;
@@ -12,7 +13,7 @@ use crate::line::Chain;
 use crate::scan::Leftover;
 use crate::segment::Segment;
 use crate::startup::Inspected;
-use crate::{Event, JournalError, Outcome, Record, Who, Why, hex};
+use crate::{Event, JournalError, Outcome, Record, Who, Why};
 
 /// The reason that leaves records in doubt.
 pub(super) const SYNC_FAILED: &str = "sync-failed";

@@ -16,12 +16,23 @@ pub struct Closing<'a> {
     pub bytes_out: u64,
     /// Whose chart, if the response told; `None` keeps what the request told.
     pub patient: Patient<'a>,
+    /// What went wrong, in a word of the catalogue.
+    pub fault: Option<&'a str>,
+    /// The answer was carried out of the system (S-22): SHA-256, in hexadecimal, of the bytes that went out.
+    pub exported: Option<&'a str>,
 }
 
 impl Closing<'_> {
     /// The end of a request whose client left.
-    pub const ABORTED: Self =
-        Self { outcome: Outcome::Aborted, status: None, bytes_in: 0, bytes_out: 0, patient: Patient::None };
+    pub const ABORTED: Self = Self {
+        outcome: Outcome::Aborted,
+        status: None,
+        bytes_in: 0,
+        bytes_out: 0,
+        patient: Patient::None,
+        fault: None,
+        exported: None,
+    };
 }
 
 /// A slot of the journal and what will be written in it.
@@ -59,6 +70,12 @@ impl Slot {
             .detail("bytes_in", closing.bytes_in)
             .detail("bytes_out", closing.bytes_out)
             .detail("ms", u64::try_from(took).unwrap_or(u64::MAX));
+        if let Some(fault) = closing.fault {
+            record = record.detail("fault", fault);
+        }
+        if let Some(sha256) = closing.exported {
+            record = record.detail("export", true).detail("sha256", sha256);
+        }
         (self.journal, record)
     }
 }

@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::Timestamp;
 use tokio::sync::oneshot;
@@ -7,7 +8,7 @@ use tokio::sync::oneshot;
 use super::begin::{self, Start};
 use super::outbox::{self, Memory};
 use super::recover::{self, Broken};
-use super::{Appended, Position, Setup};
+use super::{Appended, Position, Setup, Standing};
 use crate::checkpoint::{Checkpoint, time_text};
 use crate::disk::{self, DirectoryLock, Presence};
 use crate::line::{self, Chain, Content};
@@ -29,6 +30,8 @@ pub(super) struct State {
     end: End,
     /// On disk up to here.
     synced: u64,
+    /// Since when something is not.
+    unsynced_since: Option<Instant>,
     /// The newest range of records that a failed sync left in doubt.
     doubtful: Option<(u64, u64)>,
     waiters: Vec<(u64, oneshot::Sender<Settled>)>,
@@ -36,7 +39,8 @@ pub(super) struct State {
     kept: Vec<Record>,
     outbox: Memory,
     buffer: String,
-    signed: (u64, Timestamp),
+    /// Up to where and when the last note was signed; no time: the next record is to be signed at once.
+    signed: (u64, Option<Timestamp>),
     lock: DirectoryLock,
 }
 
@@ -69,13 +73,14 @@ impl State {
             broken: None,
             end: End::NotYet,
             synced: chain.seq,
+            unsynced_since: None,
             doubtful: None,
             waiters: Vec::new(),
             slots: 0,
             kept: Vec::new(),
             outbox,
             buffer: String::with_capacity(4_096),
-            signed: (0, Timestamp::default()),
+            signed: (0, None),
             lock,
         };
         state.sign_on(setup)?;
@@ -108,6 +113,9 @@ impl State {
         self.segment.length += self.buffer.len() as u64;
         self.segment.tree.push(&chain.hash);
         self.chain = chain;
+        if self.unsynced_since.is_none() {
+            self.unsynced_since = Some(Instant::now());
+        }
         Ok(Position(chain.seq))
     }
 
@@ -123,6 +131,11 @@ impl State {
         let position = self.append(setup, Content::Outbox(row, record))?;
         self.outbox.remember(row.node.clone(), row.id, position.seq());
         Ok(Appended::New(position))
+    }
+
+    pub(super) fn turn(&mut self, setup: &Setup) -> Result<(), JournalError> {
+        self.admit()?;
+        self.rotate(setup)
     }
 
     fn admit(&mut self) -> Result<(), JournalError> {
@@ -202,6 +215,7 @@ impl State {
     /// Everything up to `seq` is on disk.
     pub(super) fn settle(&mut self, seq: u64) {
         self.synced = self.synced.max(seq);
+        self.unsynced_since = (self.synced < self.chain.seq).then(Instant::now);
         for (_, waiter) in self.waiters.extract_if(.., |(wanted, _)| *wanted <= seq) {
             let _ = waiter.send(Ok(()));
         }
@@ -234,16 +248,22 @@ impl State {
 
     /// What to sync, if anything, and what to sign afterwards.
     pub(super) fn round(&mut self, setup: &Setup) -> Option<Round> {
-        let fresh = self.chain.seq > self.signed.0;
-        let due = fresh && setup.clock.now().since(self.signed.1) >= setup.options.checkpoint_every;
+        let (signed, at) = self.signed;
+        let time = at.is_none_or(|at| setup.clock.now().since(at) >= setup.options.checkpoint_every);
+        let due = time && self.chain.seq > signed;
         let checkpoint = due.then(|| self.checkpoint(setup, false));
         let work = self.chain.seq > self.synced || checkpoint.is_some();
         work.then(|| Round { sink: Arc::clone(&self.segment.sink), seq: self.chain.seq, checkpoint })
     }
 
+    /// The next round signs what there is.
+    pub(super) const fn sign_soon(&mut self) {
+        self.signed.1 = None;
+    }
+
     pub(super) fn checkpoint(&mut self, setup: &Setup, closed: bool) -> Checkpoint {
         let now = setup.clock.now();
-        self.signed = (self.chain.seq, now);
+        self.signed = (self.chain.seq, Some(now));
         Checkpoint {
             node: setup.options.node.clone(),
             chain: self.chain,
@@ -338,6 +358,16 @@ impl State {
 
     pub(super) const fn is_broken(&self) -> bool {
         self.broken.is_some()
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            writable: self.is_writable(),
+            seq: self.chain.seq,
+            synced: self.synced,
+            unsynced_for: self.unsynced_since.map_or_else(Default::default, |since| since.elapsed()),
+            open: self.slots,
+        }
     }
 
     pub(super) const fn synced(&self) -> u64 {

@@ -76,7 +76,7 @@ fn req_d16_a_line_has_every_member_in_its_fixed_place() {
     let start = text.find(",\"prev\"").unwrap();
     assert_eq!(
         &text[..start],
-        "{\"v\":1,\"t\":\"2026-11-21T05:45:00.000000Z\",\"node\":\"n1\",\"seq\":2,\"event\":\"request.permit\",\
+        "{\"v\":2,\"t\":\"2026-11-21T05:45:00.000000Z\",\"node\":\"n1\",\"seq\":2,\"event\":\"request.permit\",\
          \"outcome\":\"ok\",\"who\":{\"kind\":\"person\",\"staff_no\":\"000123\",\"name\":\"佐藤 \\\"花\\\"\",\
          \"account\":\"0197a3f0-0000-7000-8000-000000000002\",\"session\":\"5e55\",\"aal\":\"aal2\",\"amr\":[\"pop\"],\
          \"roles\":[\"nurse\"]},\"from\":{\"zone\":\"ward\",\"address\":\"10.1.2.3\",\"host\":\"chart.example.jp\",\
@@ -200,6 +200,21 @@ fn a_checkpoint_is_signed_when_its_time_has_come() {
     // The thread signs after it has told who waits; its next round begins after that.
     runtime.block_on(journal.append_synced(&record("c"))).unwrap();
     assert_eq!(laboratory.verify_elsewhere().proven_to.unwrap().0, 3);
+}
+
+#[test]
+fn a_checkpoint_that_is_asked_for_does_not_wait_for_its_time() {
+    let laboratory = Laboratory::new();
+    let journal = laboratory.open();
+    let runtime = runtime();
+    runtime.block_on(journal.append_synced(&record("start"))).unwrap();
+    assert_eq!(laboratory.verify().proven_to.unwrap().0, 1);
+    journal.sign_soon();
+    // Each round begins after the one before has signed; the clock stands still.
+    for text in ["a", "b", "c"] {
+        runtime.block_on(journal.append_synced(&record(text))).unwrap();
+    }
+    assert_eq!(laboratory.verify_elsewhere().proven_to.unwrap().0, 3, "once, and then by the clock again");
 }
 
 proptest! {
@@ -453,8 +468,14 @@ fn a_close_says_whose_chart_the_response_was() {
     let laboratory = Laboratory::new();
     let journal = laboratory.open();
     let open = runtime().block_on(journal.begin_synced(permit())).unwrap();
-    let closing =
-        Closing { outcome: Outcome::Ok, status: Some(200), bytes_in: 10, bytes_out: 20, patient: Patient::Known("77") };
+    let closing = Closing {
+        outcome: Outcome::Ok,
+        status: Some(200),
+        bytes_in: 10,
+        bytes_out: 20,
+        patient: Patient::Known("77"),
+        ..Closing::ABORTED
+    };
     open.close(closing).unwrap();
     let close = last(&laboratory);
     assert_eq!((&close["what"]["patient"], &close["detail"]["status"]), (&json!("77"), &json!(200)));
@@ -465,8 +486,14 @@ fn a_close_says_whose_chart_the_response_was() {
 fn a_read_is_one_record_and_a_dropped_one_is_aborted() {
     let laboratory = Laboratory::new();
     let journal = laboratory.open();
-    let closing =
-        Closing { outcome: Outcome::Ok, status: Some(200), bytes_in: 0, bytes_out: 5, patient: Patient::Unknown };
+    let closing = Closing {
+        outcome: Outcome::Ok,
+        status: Some(200),
+        bytes_in: 0,
+        bytes_out: 5,
+        patient: Patient::Unknown,
+        ..Closing::ABORTED
+    };
     journal.reserve(permit()).unwrap().redeem(closing).unwrap();
     assert_eq!(
         (&last(&laboratory)["event"], &last(&laboratory)["what"]["patient"]),
@@ -532,7 +559,7 @@ fn a_row_of_the_outbox_is_written_once_also_after_a_crash_before_its_mark() {
 fn rewritten(old: &str, from: &str, to: &str) -> String {
     let changed = old.replace(from, to);
     let (body, _) = changed.rsplit_once(",\"hash\":\"").unwrap();
-    let hash = crate::hex::of(&crate::line::sha256(body.as_bytes()));
+    let hash = model::hex::of(&crate::line::sha256(body.as_bytes()));
     format!("{body},\"hash\":\"{hash}\"}}")
 }
 
@@ -593,4 +620,19 @@ fn a_damaged_line_is_left_and_told_and_the_journal_goes_on() {
     let report = laboratory.verify_elsewhere();
     assert_eq!(report.findings.len(), 1, "{report}");
     assert_eq!((report.findings[0].kind, report.findings[0].place.line), (Kind::Altered, 2));
+}
+
+#[test]
+fn a_segment_begun_on_demand_continues_the_chain() {
+    let laboratory = Laboratory::new();
+    let journal = laboratory.open();
+    journal.append(&record("before")).unwrap();
+    journal.turn().unwrap();
+    journal.append(&record("after")).unwrap();
+    journal.close().unwrap();
+    let segments = laboratory.lines();
+    assert_eq!(segments.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    assert!(segments[1][0].contains("journal.segment") && segments[1][1].contains("after"));
+    assert!(laboratory.verify().is_sound());
+    assert!(matches!(journal.turn(), Err(JournalError::Closed)));
 }

@@ -87,6 +87,28 @@ pub fn tail(directory: &Path, after: Option<u64>, limit: usize) -> Result<Vec<Li
     work().map_err(|error| JournalError::unusable(directory, error))
 }
 
+/// Shows every line after `after` to `visit`, in order and one at a time.
+///
+/// # Errors
+/// [`JournalError::Unusable`].
+pub fn walk(directory: &Path, after: u64, mut visit: impl FnMut(Line)) -> Result<(), JournalError> {
+    let mut work = || {
+        let segments = segment::list(directory)?;
+        let first = holding(&segments, after.saturating_add(1));
+        for (_, path) in segments.iter().skip(first) {
+            let mut lines = Lines::open(path)?;
+            while let Some(piece) = lines.next()? {
+                let parsed = line::parse(piece.bytes).filter(|line| piece.complete && line.seq > after);
+                if let Some(line) = parsed.and_then(|parsed| taken(&parsed, piece.bytes)) {
+                    visit(line);
+                }
+            }
+        }
+        Ok(())
+    };
+    work().map_err(|error| JournalError::unusable(directory, error))
+}
+
 /// One line.
 ///
 /// # Errors

@@ -155,12 +155,13 @@ impl Chain {
         self.report.add(Kind::Swapped, place, format!("the file holds segment {says}"));
     }
 
-    /// The journal said that it found this end of a file when it went on.
+    /// The journal said that it found this end of a file when it went on. It is torn only if no record is missing
+    /// behind it: nobody signs, or goes on from, what a write did not finish.
     pub(super) fn told_torn(&mut self, segment: u32, bytes: u64, sha256: Hash) {
         let told = |end: &(u32, Leftover, _)| end.0 == segment && end.1.bytes == bytes && end.1.sha256 == sha256;
         let Some((_, left, finding)) = self.ends.iter().find(|end| told(end)) else { return };
         if let Some(finding) = finding.and_then(|index| self.report.findings.get_mut(index)) {
-            (finding.kind, finding.note) = if left.torn {
+            (finding.kind, finding.note) = if left.torn && finding.kind == Kind::Inserted {
                 (Kind::Torn, format!("{bytes} bytes of an unfinished write, as the journal said when it went on"))
             } else {
                 (Kind::Altered, "not what was written, as the journal said when it went on".to_owned())

@@ -11,12 +11,13 @@ mod tests;
 use std::io;
 use std::path::Path;
 
+use model::hex;
 use serde::Deserialize;
 
 use crate::checkpoint;
 use crate::line::{self, Parsed};
 use crate::scan::{self, Lines};
-use crate::{JournalError, PublicKey, hex, segment};
+use crate::{JournalError, PublicKey, segment};
 
 use chain::{Bad, Chain, Seen};
 use notes::Stream;

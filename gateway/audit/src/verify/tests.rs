@@ -318,6 +318,21 @@ fn an_empty_or_missing_directory_proves_nothing_and_says_so() {
 }
 
 /// One change that somebody might make.
+/// Found by fuzzing: records that were signed, overwritten by zeros while the gateway stood still, passed for an
+/// unfinished write as soon as it had been started again.
+#[test]
+fn req_a5_2_signed_records_that_are_gone_are_not_torn_because_a_restart_says_so() {
+    let laboratory = written(3);
+    fs::write(laboratory.path(1), b"\0\0\0\0").unwrap();
+    let journal = laboratory.open();
+    journal.append(&record("after the restart")).unwrap();
+    journal.close().unwrap();
+    drop(journal);
+    let report = laboratory.verify_elsewhere();
+    assert!(!report.is_sound(), "{report}");
+    assert_eq!((report.findings[0].kind, report.findings[0].place.seq), (Kind::Altered, Some(1)), "{report}");
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Flip(usize, usize),

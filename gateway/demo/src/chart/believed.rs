@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
-use percent_encoding::percent_decode_str;
+use model::percent_decoded;
 use serde_json::Value;
 
 /// Longest assertion that is looked at.
@@ -30,7 +30,7 @@ impl Believed {
         Self {
             user: text("remote-user").or_else(|| claim("sub")),
             name: text("remote-name")
-                .map(|n| percent_decode_str(&n).decode_utf8_lossy().into_owned())
+                .map(|n| String::from_utf8_lossy(&percent_decoded(&n)).into_owned())
                 .or_else(|| claim("name")),
             groups: text("remote-groups"),
             claims,

@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{self, SHA256};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use model::hex;
 
 /// Largest file whose bytes stay in memory; of larger ones only length and hash.
 const KEPT_FILE: usize = 4 * 1024 * 1024;
@@ -58,7 +59,7 @@ pub(super) async fn receive(mut body: Incoming) -> Result<Received, hyper::Error
             k
         });
     }
-    let hash = hash.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let hash = hex::of(hash.finish().as_ref());
     Ok(Received { length, hash, content: kept.map(BytesMut::freeze) })
 }
 

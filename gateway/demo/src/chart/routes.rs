@@ -8,8 +8,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use model::Clock;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use model::{Clock, percent_decoded, percent_encoded};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -222,7 +221,7 @@ impl Chart {
         let Some(patient) = ward::patient(id) else { return self.nothing(call) };
         let header = call.request.headers().get("x-file-name").and_then(|v| v.to_str().ok());
         let named = named.or(header).unwrap_or("document");
-        let name: String = percent_decode_str(named).decode_utf8_lossy().chars().take(200).collect();
+        let name: String = String::from_utf8_lossy(&percent_decoded(named)).chars().take(200).collect();
         let by = call.believed.signature();
         let Ok(received) = files::receive(call.request.into_body()).await else {
             return words(StatusCode::BAD_REQUEST, "the upload broke off");
@@ -377,7 +376,7 @@ fn summary(id: &str) -> Response<Body> {
 /// A download that no browser takes for a page (RFC 6266).
 fn attachment(name: &str, body: Body) -> Response<Body> {
     let mut response = answer(StatusCode::OK, "application/octet-stream", "");
-    let value = format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NON_ALPHANUMERIC));
+    let value = format!("attachment; filename*=UTF-8''{}", percent_encoded(name));
     if let Ok(value) = HeaderValue::from_str(&value) {
         response.headers_mut().insert(CONTENT_DISPOSITION, value);
     }

@@ -92,7 +92,7 @@ async fn every_patient_is_listed_and_opens() {
 async fn atk_a43_what_people_write_and_are_called_is_text_and_never_markup() {
     let chart = Running::start().await;
     let hostile = "<img src=x onerror=alert(1)>\"'&";
-    let name = percent_encoding::utf8_percent_encode(hostile, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let name = model::percent_encoded(hostile);
     let who = [("Remote-User", "000123"), ("Remote-Name", name.as_str())];
     let note = serde_json::json!({ "text": hostile }).to_string();
     assert_eq!(chart.ask("POST", "/patients/DEMO-0001/notes", &who, note.as_bytes()).await.status, 201);
@@ -129,7 +129,6 @@ async fn the_page_shows_whom_it_believes_and_whose_session_it_is() {
     let cookie = first.header("set-cookie").unwrap();
     assert!(cookie.contains("; httponly") && cookie.contains("; path=/") && !cookie.contains("domain"), "{cookie}");
     let pair = cookie.split(';').next().unwrap().replace("jsessionid", "JSESSIONID").to_owned();
-    let pair = pair.split_once('=').map(|(n, v)| format!("{n}={}", v.to_uppercase())).unwrap();
     let again = chart.ask("GET", "/", &[name[0], name[1], ("Cookie", &pair)], b"").await;
     assert!(!again.text().contains("id=\"anothers\"") && again.header("set-cookie").is_none());
     let other = chart.ask("GET", "/", &[("Remote-User", "000124"), ("Cookie", &pair)], b"").await;
@@ -164,7 +163,7 @@ async fn files_stream_in_and_out_and_the_largest_leave_only_their_hash() {
     assert_eq!((put.status, put.json()["kept"].as_bool()), (201, Some(true)));
     let got = chart.get("/patients/DEMO-0001/files/1").await;
     assert_eq!(got.body, b"%PDF-1.7");
-    assert_eq!(got.header("content-disposition"), Some("attachment; filename*=utf-8''scan%201%2epdf"));
+    assert_eq!(got.header("content-disposition"), Some("attachment; filename*=utf-8''scan%201.pdf"));
     assert_eq!(got.header("x-content-type-options"), Some("nosniff"));
     assert_eq!(chart.get("/patients/DEMO-0002/files/1").await.status, 404);
     let large = chart.ask("POST", "/patients/DEMO-0001/files", &[], &vec![7; 5 << 20]).await.json();

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_lc_rs::rand;
 use http::HeaderMap;
 use http::header::COOKIE;
+use model::hex;
 
 /// Visits that are kept; the oldest goes when one more comes.
 const BOUND: usize = 2_000;
@@ -88,7 +89,7 @@ fn new_id() -> String {
     let mut bytes = [0; 16];
     // Without randomness the visit has the empty id, which no cookie matches.
     match rand::fill(&mut bytes) {
-        Ok(()) => bytes.iter().map(|b| format!("{b:02X}")).collect(),
+        Ok(()) => hex::of(&bytes),
         Err(_) => String::new(),
     }
 }

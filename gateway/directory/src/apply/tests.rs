@@ -186,6 +186,115 @@ async fn req_g24_a_plan_that_somebody_overtook_is_not_applied_at_all() {
     assert_eq!(house.import(&bytes).await.unwrap().counts.changed, stale.changed.len());
 }
 
+/// What a file makes of the people as they are.
+impl House {
+    async fn planned(&self, bytes: &[u8]) -> (Roster, Plan) {
+        let roster = crate::parse(bytes, &self.settings).unwrap();
+        let plan = planned(&self.store, &roster).await.unwrap();
+        (roster, plan)
+    }
+
+    /// How many imports the next start would find broken off.
+    async fn left_staged(&self) -> usize {
+        staging::sweep(&self.store, true).await.unwrap()
+    }
+}
+
+/// Some lines of the file, under its header.
+fn lines_of(wanted: impl Fn(&str) -> bool, altered: impl Fn(&str) -> String) -> Vec<u8> {
+    let text = text();
+    let (header, rows) = text.split_once("\r\n").unwrap();
+    let rows = rows.lines().filter(|line| wanted(line)).map(|line| altered(line) + "\r\n");
+    let file = format!("{header}\r\n{}", rows.collect::<String>());
+    encoding_rs::SHIFT_JIS.encode(&file).0.into_owned()
+}
+
+#[tokio::test]
+async fn req_g24_an_import_that_fails_while_it_is_applied_leaves_neither_people_nor_staged_rows() {
+    let house = House::open().await;
+    house.import(&lines_of(|line| line.starts_with("0001"), str::to_owned)).await.unwrap();
+    let moved = lines_of(|_| true, |line| line.replace("3階東病棟", "4階東病棟"));
+    let (_, stale) = house.planned(&moved).await;
+    assert!(!stale.added.is_empty() && !stale.changed.is_empty());
+    house.import(&lines_of(|line| line.starts_with("000901"), str::to_owned)).await.unwrap();
+    let (before, records) = (house.people().await, house.records("hr.person").len());
+    let refused = apply(&house.store, &stale, [0; 32], &actor()).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. } | StoreError::Duplicate { .. })), "{refused:?}");
+    assert_eq!((house.people().await, house.records("hr.person").len()), (before, records));
+    assert_eq!(house.records("hr.import").len(), 2);
+    assert_eq!(house.left_staged().await, 0);
+}
+
+#[tokio::test]
+async fn req_g24_a_change_between_plan_and_apply_is_planned_anew_and_recorded_as_it_was() {
+    let house = House::open().await;
+    house.import(FILE).await.unwrap();
+    let moved =
+        lines_of(|line| line.starts_with("000123,"), |line| line.replace("ﾔﾏｻﾞｷ", "ﾔﾏｻｷ").replace("常勤", "非常勤"));
+    let (roster, stale) = house.planned(&moved).await;
+    let nurse = house.person("000123").await;
+    let facts = PersonFacts { employment: "派遣".to_owned(), ..nurse.facts.clone() };
+    let mut tx = house.store.begin().await.unwrap();
+    people::update(&mut tx, nurse.id, nurse.version, &facts, "test").await.unwrap();
+    tx.commit(Facts::recorded(Record::new(Event::HrPerson, Outcome::Ok))).await.unwrap().journaled().await.unwrap();
+    let report = carried_out(&house.store, &roster, stale, [0; 32], &actor()).await.unwrap();
+    assert_eq!(report.counts.changed, 1);
+    let record = house.records("hr.person").pop().unwrap();
+    assert_eq!(record["change"]["before"]["employment"], "派遣");
+    assert_eq!(record["change"]["after"]["employment"], "非常勤");
+    assert_eq!(house.person("000123").await.version, nurse.version + 2);
+    assert_eq!(house.left_staged().await, 0);
+}
+
+#[tokio::test]
+async fn req_g24_of_two_imports_at_once_one_finds_the_other_done() {
+    let house = House::open().await;
+    let ((roster, first), (_, second)) = (house.planned(FILE).await, house.planned(FILE).await);
+    assert_eq!(first, second);
+    let first = carried_out(&house.store, &roster, first, [0; 32], &actor()).await.unwrap();
+    let second = carried_out(&house.store, &roster, second, [0; 32], &actor()).await.unwrap();
+    assert_eq!((first.counts.added, second.counts.added, second.counts.unchanged), (60, 0, 60));
+
+    let moved = lines_of(|_| true, |line| line.replace("3階東病棟", "4階東病棟"));
+    let (one, other) = tokio::join!(house.import(&moved), house.import(&moved));
+    let (one, other) = (one.unwrap().counts, other.unwrap().counts);
+    assert_eq!(one.changed + other.changed, one.changed.max(other.changed), "each person changed once");
+    assert!(house.people().await.iter().all(|person| person.version <= 2));
+    assert_eq!(house.records("hr.person").len(), 60 + one.changed + other.changed);
+    assert_eq!(house.left_staged().await, 0);
+}
+
+#[tokio::test]
+async fn atk_c06_two_imports_at_once_do_not_make_two_people_of_one() {
+    let house = House::open().await;
+    let whole = lines_of(|line| line.starts_with("000123,"), str::to_owned);
+    let cut = lines_of(|line| line.starts_with("000123,"), |line| line.replacen("000123", "123", 1));
+    let (_, first) = house.planned(&whole).await;
+    let (roster, second) = house.planned(&cut).await;
+    apply(&house.store, &first, [0; 32], &actor()).await.unwrap();
+    let refused = carried_out(&house.store, &roster, second, [0; 32], &actor()).await;
+    assert!(matches!(&refused, Err(ImportError::Doubtful(doubts)) if doubts.len() == 1), "{refused:?}");
+    assert_eq!(house.people().await.len(), 1);
+}
+
+#[tokio::test]
+async fn many_people_are_imported_whole_and_told_as_one_flush() {
+    const MANY: usize = 1_100;
+    let house = House::open().await;
+    let mut feed = house.store.feed().await.unwrap();
+    let nurse = text().lines().find(|line| line.starts_with("000123,")).unwrap().to_owned();
+    let crowd: String =
+        (0..MANY).map(|number| nurse.replacen("000123", &format!("7{number:05}"), 1) + "\r\n").collect();
+    let file = encoding_rs::SHIFT_JIS.encode(&format!("{}\r\n{crowd}", text().lines().next().unwrap())).0.into_owned();
+    assert_eq!(house.import(&file).await.unwrap().counts.added, MANY);
+    assert_eq!(feed.next().await, Heard::Flush);
+    assert_eq!(house.people().await.len(), MANY);
+    assert_eq!(house.records("hr.person").len(), MANY.min(1_000), "as many as a search shows");
+    let again = house.import(&file).await.unwrap();
+    assert_eq!(again.counts, crate::Counts { unchanged: MANY, ..Default::default() });
+    assert_eq!(house.left_staged().await, 0);
+}
+
 #[tokio::test]
 async fn a_person_made_at_bootstrap_is_the_person_of_the_file() {
     let house = House::open().await;

@@ -1,21 +1,21 @@
 //! The steps that bind an authenticator.
 
+use std::sync::Arc;
+
 use audit::{Event, Outcome, Record, What, Who, Why};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{AuthenticatorId, Secret, Timestamp};
+use model::{AuthenticatorId, Person, Secret, Timestamp};
 use serde_json::{Value, json};
 use store::accounts::{self, AccountState};
 use store::authenticators::{self, AuthenticatorKind, NewAuthenticator};
-use store::{Changed, Facts, Notice, StoreError, Tx, Unrecorded, interactions};
-use webauthn_rs::prelude::Passkey;
+use store::{Changed, Facts, Notice, Tx, Unrecorded, interactions};
 
-use super::state::{Open, reaches_aal2};
+use super::state::{Basis, Open, reaches_aal2};
 use super::{Enrolment, EnrolmentError, Progress, TotpSetup};
-use crate::Entry;
 use crate::login::SEED_PURPOSE;
-use crate::passkey::{BindChallenge, MOST};
 use crate::totp::Seed;
+use crate::{Entry, Live};
 
 const LABEL_CHARS: usize = 64;
 /// Codes that one enrolment tries against a seed.
@@ -23,87 +23,34 @@ const MOST_TRIES: u32 = 30;
 const SETUP_PURPOSE: &str = "totp-setup";
 
 /// What is about to be bound.
-struct Binding<'a> {
-    kind: AuthenticatorKind,
-    id: AuthenticatorId,
-    label: &'a str,
-    data: Vec<u8>,
-    credential_id: Option<&'a [u8]>,
-    last_step: Option<i64>,
-    detail: Value,
+pub(super) struct Binding<'a> {
+    pub(super) kind: AuthenticatorKind,
+    pub(super) id: AuthenticatorId,
+    pub(super) label: &'a str,
+    pub(super) data: Vec<u8>,
+    pub(super) credential_id: Option<&'a [u8]>,
+    pub(super) last_step: Option<i64>,
+    pub(super) detail: Value,
 }
 
 impl Enrolment {
-    /// Options for `navigator.credentials.create` as JSON (`{"publicKey": …}`, base64url members), for one
-    /// answer within five minutes. Passkeys that are bound already are excluded.
-    ///
-    /// # Errors
-    /// [`EnrolmentError::Gone`], [`EnrolmentError::Store`].
-    pub async fn passkey_options(&self, entry: Entry<'_>) -> Result<String, EnrolmentError> {
-        let mut open = self.open(entry).await?;
-        let bound = authenticators::active(&self.0.store, open.person.account).await?;
-        let keys = bound.iter().filter(|a| a.kind == AuthenticatorKind::Passkey).take(MOST);
-        let keys: Result<Vec<Passkey>, _> = keys.map(|a| serde_json::from_slice(&a.data)).collect();
-        let keys = keys.map_err(|_| EnrolmentError::Broken("stored passkey"))?;
-        let person = &open.person;
-        let (options, challenge) = self
-            .verifier()?
-            .bind_options(person.account.uuid(), person.staff_no.as_str(), &person.name, &keys, self.now())
-            .map_err(|_| EnrolmentError::Broken("passkey options"))?;
-        open.state.challenge = Some(challenge.pack().ok_or(EnrolmentError::Broken("challenge"))?);
-        self.advance(&mut open).await?;
-        Ok(options)
-    }
-
-    /// Binds the passkey whose answer this is (`RegisterPublicKeyCredential` as JSON); its challenge is
-    /// used up whatever comes of it.
-    ///
-    /// # Errors
-    /// [`EnrolmentError::PasskeyRefused`], [`EnrolmentError::OutOfOrder`] without options before. Others as named.
-    pub async fn passkey(&self, entry: Entry<'_>, answer: &str, label: &str) -> Result<Progress, EnrolmentError> {
-        let mut open = self.open(entry).await?;
-        let packed = open.state.challenge.take().ok_or(EnrolmentError::OutOfOrder)?;
-        self.advance(&mut open).await?;
-        let challenge = BindChallenge::unpack(packed).ok_or(EnrolmentError::Broken("challenge"))?;
-        let key = match self.verifier()?.bind(answer, challenge, self.now()) {
-            Ok(key) => key,
-            Err(error) => return self.refuse(&open, entry, AuthenticatorKind::Passkey, &error.to_string()).await,
-        };
-        let label = labelled(label, "Passkey");
-        let detail = flags(&key);
-        let counter = detail.get("counter").and_then(Value::as_i64).filter(|counter| *counter > 0);
-        let binding = Binding {
-            kind: AuthenticatorKind::Passkey,
-            id: AuthenticatorId::generate(),
-            label: &label,
-            data: serde_json::to_vec(&key).map_err(|_| EnrolmentError::Broken("passkey"))?,
-            credential_id: Some(key.cred_id()),
-            last_step: counter,
-            detail,
-        };
-        match self.bind(&mut open, entry, binding).await {
-            Err(EnrolmentError::Store(StoreError::Duplicate { .. })) => {
-                self.refuse(&open, entry, AuthenticatorKind::Passkey, "bound-already").await
-            }
-            bound => bound,
-        }
-    }
-
-    /// Binds a password; an earlier one is ended.
+    /// Binds a password; an earlier one is ended. Whoever is logged in and has one changes it instead
+    /// ([`Own::change_password`](crate::Own::change_password)).
     ///
     /// # Errors
     /// [`EnrolmentError::Password`] says what is wrong with it, [`EnrolmentError::Busy`]. Others as named.
     pub async fn password(&self, entry: Entry<'_>, password: Secret<String>) -> Result<Progress, EnrolmentError> {
         let mut open = self.open(entry).await?;
-        self.judge(&open, password.clone()).await?;
-        let rules = self.rules();
-        let turn = self.0.hasher.turn().await?;
-        let kept = self.0.hasher.keep(turn, password, &rules).await?;
+        if matches!(open.state.basis, Basis::Session(_)) && self.has_password(&open).await? {
+            return Err(EnrolmentError::OutOfOrder);
+        }
+        self.judge(Arc::clone(&open.person), open.birth_date, password.clone()).await?;
+        let kept = self.keep_password(password).await?;
         let binding = Binding {
             kind: AuthenticatorKind::Password,
             id: AuthenticatorId::generate(),
             label: "Password",
-            data: serde_json::to_vec(&kept).map_err(|_| EnrolmentError::Broken("password hash"))?,
+            data: kept,
             credential_id: None,
             last_step: None,
             detail: Value::Null,
@@ -164,9 +111,34 @@ impl Enrolment {
         Err(EnrolmentError::Gone)
     }
 
-    async fn judge(&self, open: &Open, password: Secret<String>) -> Result<(), EnrolmentError> {
-        let (passwords, rules) = (std::sync::Arc::clone(&self.0.passwords), self.rules());
-        let (person, birth_date) = (std::sync::Arc::clone(&open.person), open.birth_date.map(calendar));
+    async fn has_password(&self, open: &Open) -> Result<bool, EnrolmentError> {
+        let bound = authenticators::active(&self.0.store, open.person.account).await?;
+        Ok(bound.iter().any(|one| one.kind == AuthenticatorKind::Password))
+    }
+
+    /// May whoever is logged in choose this password?
+    pub(crate) async fn judge_for(&self, live: &Live, password: Secret<String>) -> Result<(), EnrolmentError> {
+        let today = self.rules().today(self.now());
+        let holder = authenticators::holder(&self.0.store, live.account(), today).await?;
+        let holder = holder.ok_or(EnrolmentError::AccountClosed)?;
+        self.judge(Arc::new(holder.person), holder.birth_date, password).await
+    }
+
+    /// A password as the store keeps it.
+    pub(crate) async fn keep_password(&self, password: Secret<String>) -> Result<Vec<u8>, EnrolmentError> {
+        let turn = self.0.hasher.turn().await?;
+        let kept = self.0.hasher.keep(turn, password, &self.rules()).await?;
+        serde_json::to_vec(&kept).map_err(|_| EnrolmentError::Broken("password hash"))
+    }
+
+    async fn judge(
+        &self,
+        person: Arc<Person>,
+        birth_date: Option<i32>,
+        password: Secret<String>,
+    ) -> Result<(), EnrolmentError> {
+        let (passwords, rules) = (Arc::clone(&self.0.passwords), self.rules());
+        let birth_date = birth_date.map(calendar);
         let judged = tokio::task::spawn_blocking(move || {
             passwords.judge(password.expose(), rules.profile, &person, birth_date, &rules.hospital_words)
         });
@@ -175,7 +147,12 @@ impl Enrolment {
 
     /// Binds, ends what it takes the place of, activates the account if that reaches AAL2, tells the
     /// person: one transaction (C-35).
-    async fn bind(&self, open: &mut Open, entry: Entry<'_>, binding: Binding<'_>) -> Result<Progress, EnrolmentError> {
+    pub(super) async fn bind(
+        &self,
+        open: &mut Open,
+        entry: Entry<'_>,
+        binding: Binding<'_>,
+    ) -> Result<Progress, EnrolmentError> {
         let account = open.person.account;
         let (basis, id) = (open.state.basis.name(), binding.id.to_string());
         open.state.added = true;
@@ -207,7 +184,7 @@ impl Enrolment {
         self.progress_of(open).await
     }
 
-    /// One password and one seed to an account; passkeys may be several.
+    /// One password and one seed to an account; passkeys and security keys may be several.
     async fn replace(
         &self,
         tx: &mut Tx,
@@ -216,7 +193,7 @@ impl Enrolment {
         binding: &Binding<'_>,
         mut facts: Facts,
     ) -> Result<Facts, EnrolmentError> {
-        if binding.kind == AuthenticatorKind::Passkey {
+        if !matches!(binding.kind, AuthenticatorKind::Password | AuthenticatorKind::Totp) {
             return Ok(facts);
         }
         for ended in authenticators::end_others(tx, open.person.account, binding.kind, binding.id).await? {
@@ -249,7 +226,7 @@ impl Enrolment {
         Ok(facts.and(activated).changed(Changed::account(id)))
     }
 
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         open: &Open,
         entry: Entry<'_>,
@@ -272,18 +249,8 @@ impl Enrolment {
     }
 }
 
-/// What a passkey says of itself at binding (C-29): counter, backup eligibility and state.
-fn flags(key: &Passkey) -> Value {
-    let stored = serde_json::to_value(key).unwrap_or_default();
-    let member = |name: &str| stored.pointer(&format!("/cred/{name}")).cloned().unwrap_or_default();
-    json!({
-        "counter": member("counter"),
-        "backup_eligible": member("backup_eligible"),
-        "backup_state": member("backup_state"),
-    })
-}
-
-fn labelled(label: &str, fallback: &str) -> String {
+/// A label as it is kept: one line, bounded.
+pub(crate) fn labelled(label: &str, fallback: &str) -> String {
     let label: String = label.chars().filter(|c| !c.is_control()).take(LABEL_CHARS).collect();
     if label.trim().is_empty() { fallback.to_owned() } else { label.trim().to_owned() }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use audit::{Event, Outcome, Record, What, Who, Why};
-use model::{Aal, Edge, SessionState, StaffNo, Token, matching_form};
+use model::{Edge, StaffNo, Token, matching_form};
 use serde_json::json;
 use store::accounts::AccountState;
 use store::authenticators::{self, Holder};
@@ -14,7 +14,8 @@ use super::code::Code;
 use super::state::{Basis, State, may_enrol};
 use super::{Enrolment, EnrolmentError, Issued, Officer, Proofing, Started};
 use crate::Live;
-use crate::rules::{CODE_LIFE, FRESH};
+use crate::rules::CODE_LIFE;
+use crate::session::proved_lately;
 
 const METHOD_CHARS: usize = 200;
 const EVIDENCE_CHARS: usize = 1_000;
@@ -137,14 +138,13 @@ impl Enrolment {
     /// # Errors
     /// [`EnrolmentError::Stale`], [`EnrolmentError::Store`].
     pub async fn begin(&self, binder: &Token, live: &Live) -> Result<Started, EnrolmentError> {
-        let now = self.now();
-        let proved = live.authenticated_at();
-        let fresh = proved <= now && now.since(proved) <= FRESH;
-        if live.state(now) != SessionState::Active || live.aal() != Aal::Aal2 || !fresh {
+        if !proved_lately(live, self.now()) {
             return Err(EnrolmentError::Stale);
         }
         let mut tx = self.0.store.begin().await?;
-        let token = self.keep(&mut tx, binder, &State::new(live.account(), Basis::Session(live.id()))).await?;
+        let mut state = State::new(live.account(), Basis::Session(live.id()));
+        state.changes = live.changes();
+        let token = self.keep(&mut tx, binder, &state).await?;
         tx.commit_unrecorded(Unrecorded::Ceremony).await?;
         Ok(Started { token, person: Arc::clone(live.person()) })
     }

@@ -5,6 +5,7 @@
 
 mod bind;
 mod code;
+mod credential;
 mod issue;
 mod state;
 
@@ -18,6 +19,9 @@ use store::{Store, StoreError, Unrecorded, interactions};
 use crate::passkey::Passkeys;
 use crate::password::{HashError, Hasher};
 use crate::{Entry, Live, Passwords, Problem, Rules, RulesSource};
+
+pub(crate) use bind::labelled;
+pub(crate) use state::{PROOFED, reaches_aal2};
 
 use state::{Basis, Open, State};
 
@@ -71,9 +75,12 @@ pub enum EnrolmentError {
     /// What is bound doesn't reach AAL2 yet.
     #[error("not enough is bound yet")]
     Incomplete,
-    /// Too much at once (503).
+    /// Too many passwords wait (503).
     #[error("too busy")]
-    Busy,
+    Busy {
+        /// When there will be room, as far as one can tell.
+        retry_after: Duration,
+    },
     /// The store failed, or the journal did not get the record in time (503).
     #[error(transparent)]
     Store(StoreError),
@@ -94,7 +101,7 @@ impl From<StoreError> for EnrolmentError {
 impl From<HashError> for EnrolmentError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Busy => Self::Busy,
+            HashError::Busy { retry_after } => Self::Busy { retry_after },
             HashError::Failed => Self::Broken("password hash"),
         }
     }
@@ -141,7 +148,7 @@ pub struct Started {
 /// An authenticator that an account has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// `passkey`, `password`, `totp`.
+    /// `passkey`, `security-key`, `password`, `totp`.
     pub kind: &'static str,
     /// As its owner calls it.
     pub label: String,
@@ -160,6 +167,8 @@ pub struct Progress {
     pub active: bool,
     /// Some of it was bound in this enrolment: somebody who lost a passkey is active before the first step.
     pub added: bool,
+    /// A fresh login began it, no code of the desk.
+    pub own: bool,
 }
 
 /// A seed for an authenticator app, shown once.
@@ -228,7 +237,9 @@ impl Enrolment {
             label: a.label,
             bound_at: a.bound_at,
         });
-        Ok(Progress { person: Arc::clone(&open.person), bound: bound.collect(), active, added: open.state.added })
+        let (bound, added) = (bound.collect(), open.state.added);
+        let own = matches!(open.state.basis, Basis::Session(_));
+        Ok(Progress { person: Arc::clone(&open.person), bound, active, added, own })
     }
 
     /// The enrolment that this browser may go on with, for a person who still works here.
@@ -238,7 +249,9 @@ impl Enrolment {
         let (hash, row) = found.filter(|(_, row)| row.kind == state::KIND).ok_or(EnrolmentError::Gone)?;
         let state: State = serde_json::from_slice(&row.state).map_err(|_| EnrolmentError::Broken("enrolment state"))?;
         if let Basis::Session(id) = state.basis {
-            let active = |live: &Arc<Live>| live.id() == id && live.state(now) == model::SessionState::Active;
+            // A lock in between, and the one factor that opened it, end what a fresh login has begun (A28).
+            let same = |live: &Arc<Live>| live.id() == id && live.changes() == state.changes;
+            let active = |live: &Arc<Live>| same(live) && live.state(now) == model::SessionState::Active;
             if !entry.current.is_some_and(active) {
                 return Err(EnrolmentError::Stale);
             }

@@ -13,6 +13,9 @@ use super::EnrolmentError;
 /// The kind of an enrolment's interaction.
 pub(super) const KIND: &str = "enrolment";
 
+/// How the name of a basis begins that is a proofing record.
+pub(crate) const PROOFED: &str = "proofing ";
+
 /// Where an enrolment stands, as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -21,12 +24,18 @@ pub(super) struct State {
     pub(super) basis: Basis,
     /// The registration challenge that waits for its one answer.
     pub(super) challenge: Option<Value>,
+    /// The same of a security key.
+    #[serde(default)]
+    pub(super) key_challenge: Option<Value>,
     /// The seed last shown, sealed, in base64.
     pub(super) seed: Option<String>,
     /// Codes tried against it.
     pub(super) tries: u32,
     /// Something has been bound in this enrolment.
     pub(super) added: bool,
+    /// How often the session had changed its state when it began this.
+    #[serde(default)]
+    pub(super) changes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -42,7 +51,7 @@ impl Basis {
     /// As an authenticator's row and record name it (C-34).
     pub(super) fn name(self) -> String {
         match self {
-            Self::Proofing(id) => format!("proofing {id}"),
+            Self::Proofing(id) => format!("{PROOFED}{id}"),
             Self::Session(id) => format!("session {id}"),
         }
     }
@@ -50,7 +59,7 @@ impl Basis {
 
 impl State {
     pub(super) fn new(account: AccountId, basis: Basis) -> Self {
-        Self { account, basis, challenge: None, seed: None, tries: 0, added: false }
+        Self { account, basis, challenge: None, key_challenge: None, seed: None, tries: 0, added: false, changes: 0 }
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, EnrolmentError> {
@@ -77,13 +86,14 @@ pub(super) fn may_enrol(holder: &Holder, today: i32) -> bool {
 }
 
 /// Do these authenticators together reach AAL2 (C-01)?
-pub(super) fn reaches_aal2(bound: &[Authenticator]) -> bool {
+pub(crate) fn reaches_aal2(bound: &[Authenticator]) -> bool {
     let methods: BTreeSet<Method> = bound
         .iter()
         .map(|authenticator| match authenticator.kind {
             AuthenticatorKind::Password => Method::Password,
             AuthenticatorKind::Totp => Method::Totp,
             AuthenticatorKind::Passkey => Method::PasskeyVerified,
+            AuthenticatorKind::SecurityKey => Method::SecurityKey,
         })
         .collect();
     Aal::of(&methods) == Some(Aal::Aal2)

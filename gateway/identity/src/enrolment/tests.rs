@@ -236,6 +236,11 @@ async fn a_new_password_ends_the_old_one_and_no_row_is_deleted() {
     let done = world.log_in(&mut who, &browser, None).await;
     let begun = world.enrolment.begin(&browser.binder, &done.live).await.unwrap();
     let entry = browser.entry(&begun.token, Some(&done.live));
+    // Whoever is logged in changes a password by the old one; the desk gives a new one to who forgot it.
+    let by_session = world.enrolment.password(entry, secret("Gyorai 4 Tonakai Suisou")).await;
+    assert!(matches!(by_session, Err(EnrolmentError::OutOfOrder)));
+    let token = started(&world, &"000123".parse().unwrap(), &browser).await;
+    let entry = browser.entry(&token, None);
     let progress = world.enrolment.password(entry, secret("Gyorai 4 Tonakai Suisou")).await.unwrap();
     assert_eq!(progress.bound.iter().filter(|bound| bound.kind == "password").count(), 1);
     assert_eq!(world.recorded("authenticator.off", Some("replaced")).await, 1);

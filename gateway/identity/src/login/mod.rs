@@ -5,32 +5,38 @@
 //! so that two requests can't take one step twice.
 
 mod attempt;
+mod place;
 mod state;
 mod step;
+mod sweep;
 mod target;
 mod unlock;
 mod waiting;
 
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Edge, MasterKey, Method, Token, TokenHash, TokenKind, matching_form};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use store::authenticators::{self, AuthenticatorKind};
+use store::authenticators::{self, Authenticator, AuthenticatorKind};
 use store::{Store, StoreError, Unrecorded, interactions};
-use webauthn_rs::prelude::Passkey;
+use webauthn_rs::prelude::{Passkey, SecurityKey};
 
 use crate::passkey::{Decoys, MOST, PasskeyError, Passkeys};
-use crate::password::{HashError, Hasher};
+use crate::password::{HashError, Hasher, PasswordPool};
 use crate::session::may_work;
 use crate::{Live, Rules, RulesSource, SessionError, Sessions};
 
 pub use target::{Target, TargetError};
 
 use state::{Open, State, Whom};
+use sweep::Sweeps;
 use waiting::Waiting;
 
+pub(crate) use place::Whence;
 pub(crate) use state::open_row;
 pub(crate) use step::SEED_PURPOSE;
 
@@ -40,6 +46,8 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 const MOST_INTERACTIONS: i64 = 20_000;
 /// How many of the oldest that no browser has gone on with make room at once when there are that many.
 const ROOM: i64 = 100;
+/// When all of them are under way in browsers: some will be done after this long.
+const ROOM_AFTER: Duration = Duration::from_secs(30);
 
 /// Why a step of a login did not go through.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +65,18 @@ pub enum LoginError {
     /// The step doesn't fit what came before it (A26), or another request was faster.
     #[error("not the next step")]
     OutOfOrder,
-    /// Too many passwords wait to be checked, or too many logins are under way (503).
+    /// Name after name was tried from here, so that each try has to wait (429; A47). Nothing was checked.
+    #[error("too many names were tried from here")]
+    Slow {
+        /// When the next try is due.
+        retry_after: Duration,
+    },
+    /// Too many passwords wait to be checked, or too many logins are under way (503). Nothing was checked.
     #[error("too busy")]
-    Busy,
+    Busy {
+        /// When there will be room, as far as one can tell.
+        retry_after: Duration,
+    },
     /// The session could not be started or unlocked.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -83,7 +100,7 @@ impl From<StoreError> for LoginError {
 impl From<HashError> for LoginError {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Busy => Self::Busy,
+            HashError::Busy { retry_after } => Self::Busy { retry_after },
             HashError::Failed => Self::Broken("password hash"),
         }
     }
@@ -174,8 +191,10 @@ pub struct Next {
     pub passkey: String,
     /// A password may be given.
     pub password: bool,
-    /// A one-time password may be given.
+    /// A one-time password may be given; after a right password only if there is an app for it.
     pub totp: bool,
+    /// After a right password, if security keys are bound: options for `navigator.credentials.get` as JSON.
+    pub key: Option<String>,
 }
 
 /// Where a step has led.
@@ -211,6 +230,9 @@ struct Shared {
     hasher: Hasher,
     decoys: Decoys,
     waiting: Mutex<Waiting>,
+    sweeps: Mutex<Sweeps>,
+    /// Names as sweeps are told of them.
+    names: RandomState,
 }
 
 impl std::fmt::Debug for Shared {
@@ -233,7 +255,14 @@ impl Logins {
     ) -> Result<Self, LoginError> {
         let hasher = Hasher::new(&master, rules.load().hash_concurrency)?;
         let decoys = Decoys::new(&master).ok_or(LoginError::Broken("decoy key"))?;
-        Ok(Self(Arc::new(Shared { store, sessions, rules, master, clock, hasher, decoys, waiting: Mutex::default() })))
+        let (waiting, sweeps, names) = (Mutex::default(), Mutex::default(), RandomState::new());
+        let shared = Shared { store, sessions, rules, master, clock, hasher, decoys, waiting, sweeps, names };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// How full the pool of password hashes is, for metrics.
+    pub fn password_pool(&self) -> PasswordPool {
+        self.0.hasher.pool()
     }
 
     /// Begins an interaction; its token goes into the address of the login page. Where a network, or all
@@ -269,7 +298,7 @@ impl Logins {
             && interactions::count(&mut tx).await? >= MOST_INTERACTIONS
             && interactions::evict_oldest(&mut tx, ROOM).await? == 0
         {
-            return Err(LoginError::Busy);
+            return Err(LoginError::Busy { retry_after: ROOM_AFTER });
         }
         interactions::insert(&mut tx, &hash, &row).await?;
         tx.commit_unrecorded(Unrecorded::Ceremony).await?;
@@ -346,8 +375,7 @@ impl Logins {
         let mut state = open.state.clone();
         if open.purpose == Purpose::Confirm && state.whom.is_none() {
             let live = entry.current.ok_or(LoginError::OutOfOrder)?;
-            let name = live.person().staff_no.as_str().to_owned();
-            state.whom = Some(Whom { name, account: Some(live.account()) });
+            state.whom = Some(Whom::of(live));
             state.session = Some(live.id());
         }
         self.ask(open, state).await
@@ -366,17 +394,35 @@ impl Logins {
             .map_err(|_| LoginError::Broken("passkey options"))?;
         state.challenge = Some(challenge.pack().ok_or(LoginError::Broken("challenge"))?);
         state.unlocks = None;
+        let lacks = |method| !state.methods().contains(&method);
+        let mut next = Next { passkey, password: lacks(Method::Password), totp: lacks(Method::Totp), key: None };
+        state.key_challenge = None;
+        // What is bound is told to whoever knows the password, and to nobody else.
+        if let (false, Some(account)) = (next.password, whom.account) {
+            let second = self.second_factors(account).await?;
+            next.totp &= second.totp;
+            if !second.keys.is_empty() {
+                let (options, challenge) = verifier
+                    .key_options(&second.keys, self.now())
+                    .map_err(|_| LoginError::Broken("security key options"))?;
+                state.key_challenge = Some(challenge.pack().ok_or(LoginError::Broken("challenge"))?);
+                next.key = Some(options);
+            }
+        }
         let mut tx = self.0.store.begin().await?;
         interactions::advance(&mut tx, &open.hash, &open.bytes, &state.to_bytes()?).await?;
         tx.commit_unrecorded(Unrecorded::Ceremony).await?;
-        let lacks = |method| !state.methods().contains(&method);
-        Ok(Next { passkey, password: lacks(Method::Password), totp: lacks(Method::Totp) })
+        Ok(next)
     }
 
     async fn passkeys(&self, account: model::AccountId) -> Result<Vec<Passkey>, LoginError> {
+        credentials(&authenticators::active(&self.0.store, account).await?, AuthenticatorKind::Passkey)
+    }
+
+    async fn second_factors(&self, account: model::AccountId) -> Result<SecondFactors, LoginError> {
         let bound = authenticators::active(&self.0.store, account).await?;
-        let keys = bound.iter().filter(|a| a.kind == AuthenticatorKind::Passkey).take(MOST);
-        keys.map(|a| serde_json::from_slice(&a.data).map_err(|_| LoginError::Broken("stored passkey"))).collect()
+        let keys = credentials(&bound, AuthenticatorKind::SecurityKey)?;
+        Ok(SecondFactors { keys, totp: bound.iter().any(|a| a.kind == AuthenticatorKind::Totp) })
     }
 
     async fn open(&self, interaction: &Token, binder: &Token, address: IpAddr) -> Result<Open, LoginError> {
@@ -395,13 +441,33 @@ impl Logins {
         self.0.rules.load()
     }
 
-    fn now(&self) -> model::Timestamp {
+    pub(crate) fn now(&self) -> model::Timestamp {
         self.0.clock.now()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     fn today(&self) -> i32 {
         self.rules().today(self.now())
     }
+}
+
+/// What may go with a password.
+struct SecondFactors {
+    keys: Vec<SecurityKey>,
+    totp: bool,
+}
+
+/// The credentials of one kind among those bound.
+fn credentials<T: DeserializeOwned>(bound: &[Authenticator], kind: AuthenticatorKind) -> Result<Vec<T>, LoginError> {
+    let of_kind = bound.iter().filter(|a| a.kind == kind).take(MOST);
+    of_kind.map(|a| serde_json::from_slice(&a.data).map_err(|_| LoginError::Broken("stored credential"))).collect()
 }
 
 #[cfg(test)]

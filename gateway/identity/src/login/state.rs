@@ -7,6 +7,7 @@ use serde_json::Value;
 use store::{Store, StoreError, interactions};
 
 use super::{Destination, Interaction, LoginError, Purpose, Target};
+use crate::Live;
 
 /// Where a login stands, as it is stored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub(super) struct State {
     pub(super) verified: Vec<Verified>,
     /// The challenge that waits for its one answer.
     pub(super) challenge: Option<Value>,
+    /// The same for a security key, once the password was right.
+    #[serde(default)]
+    pub(super) key_challenge: Option<Value>,
     /// The challenge is for unlocking this session, and good for nothing else.
     pub(super) unlocks: Option<SessionId>,
     /// The session that a confirmation belongs to.
@@ -33,6 +37,13 @@ pub(super) struct State {
 pub(super) struct Whom {
     pub(super) name: String,
     pub(super) account: Option<AccountId>,
+}
+
+impl Whom {
+    /// Whoever is logged in.
+    pub(super) fn of(live: &Live) -> Self {
+        Self { name: live.person().staff_no.as_str().to_owned(), account: Some(live.account()) }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Method, Secret, SessionState};
 use store::{Tx, Unrecorded, interactions};
 
-use super::attempt::Failure;
+use super::attempt::{Door, Failure};
 use super::state::{Open, Whom};
 use super::{Completed, Entry, LoginError, Logins, Purpose};
 use crate::{Live, SessionError};
@@ -49,9 +49,9 @@ impl Logins {
         match self.prove_passkey(Some(live.account()), challenge, answer).await? {
             Ok((tx, _)) => self.unlocked(tx, entry, open, live, Method::PasskeyVerified).await,
             Err((known, error)) => {
-                let (whom, reason) = (whom(live), error.to_string());
-                let method = Method::PasskeyVerified;
-                let failure = Failure { whom: &whom, method, edge: entry.edge, reason: &reason, unlocking: Some(live) };
+                let (whom, reason) = (Whom::of(live), error.to_string());
+                let (method, whence, door) = (Method::PasskeyVerified, entry.into(), Door::Unlock(live));
+                let failure = Failure { whom: &whom, method, whence, reason: &reason, door };
                 self.fail_passkey(known.as_ref(), failure).await?;
                 Err(LoginError::Refused)
             }
@@ -61,7 +61,7 @@ impl Logins {
     /// Unlocks with the password; the same failure counter as login (A23).
     ///
     /// # Errors
-    /// [`LoginError::Refused`], [`LoginError::Busy`]. Others as named.
+    /// [`LoginError::Refused`], [`LoginError::Busy`], [`LoginError::Slow`]. Others as named.
     pub async fn unlock_password(
         &self,
         entry: Entry<'_>,
@@ -69,18 +69,14 @@ impl Logins {
         password: Secret<String>,
     ) -> Result<Completed, LoginError> {
         let mut open = self.open_locked(entry, live).await?;
-        match self.prove_password(&mut open, Some(live.account()), password).await? {
+        let whence = entry.into();
+        self.unhurried(whence, Some(live.account())).await?;
+        match self.prove_password(&mut open, whence, Some(live.account()), password).await? {
             Ok((tx, _)) => self.unlocked(tx, entry, open, live, Method::Password).await,
             Err(attempt) => {
-                let whom = whom(live);
-                let failure = Failure {
-                    whom: &whom,
-                    method: Method::Password,
-                    edge: entry.edge,
-                    reason: "wrong",
-                    unlocking: Some(live),
-                };
-                self.fail(&mut open, &attempt, failure).await?;
+                let (whom, method, door) = (Whom::of(live), Method::Password, Door::Unlock(live));
+                let failure = Failure { whom: &whom, method, whence, reason: "wrong", door };
+                self.fail(Some(&mut open), &attempt, failure).await?;
                 Err(LoginError::Refused)
             }
         }
@@ -108,12 +104,8 @@ impl Logins {
         if taken.state != open.bytes {
             return Err(LoginError::OutOfOrder);
         }
-        let (token, committed) = self.0.sessions.unlock_in(tx, live.id(), method, entry.edge).await?;
-        committed.journaled().await?;
-        Ok(Completed { live: Arc::clone(live), token, destination: open.destination })
+        let unlocked = self.0.sessions.unlock_in(tx, live.id(), method, entry.edge).await?;
+        let (live, token) = unlocked.kept().await?;
+        Ok(Completed { live, token, destination: open.destination })
     }
-}
-
-fn whom(live: &Live) -> Whom {
-    Whom { name: live.person().staff_no.as_str().to_owned(), account: Some(live.account()) }
 }

@@ -8,7 +8,8 @@ use model::Person;
 use unicode_normalization::UnicodeNormalization as _;
 use zxcvbn::Score;
 
-pub(crate) use hash::{HashError, Hasher};
+pub use hash::PasswordPool;
+pub(crate) use hash::{HashError, Hasher, Turn};
 
 use blocklist::Blocklist;
 

@@ -187,3 +187,27 @@ async fn hashing_never_runs_wider_than_its_bound() {
     drop(held);
     assert!(hasher.turn().await.is_ok());
 }
+
+#[tokio::test]
+async fn who_would_wait_too_long_is_told_at_once_when_to_come_back() {
+    let hasher = hasher().await;
+    let held = [hasher.turn().await.unwrap(), hasher.turn().await.unwrap()];
+    // A hash is guessed to take 20 ms: on two places five hundred are done within five seconds.
+    let waiting: Vec<_> = (0..500)
+        .map(|_| {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.turn().await.map(drop) })
+        })
+        .collect();
+    while hasher.pool().waiting < 500 {
+        tokio::task::yield_now().await;
+    }
+    let HashError::Busy { retry_after } = hasher.turn().await.unwrap_err() else { panic!("another error") };
+    assert!(retry_after > std::time::Duration::from_secs(5) && retry_after <= std::time::Duration::from_secs(6));
+    assert_eq!(hasher.pool().waiting, 500, "it does not wait");
+    drop(held);
+    for turn in waiting {
+        turn.await.unwrap().unwrap();
+    }
+    assert!(hasher.turn().await.is_ok());
+}

@@ -6,10 +6,11 @@ use audit::{Event, Outcome, Record, Who, Why};
 use model::{Aal, Edge, EndReason, LockReason, SessionId, SessionState, Timestamp, Token, TokenKind};
 use store::authenticators;
 use store::sessions::{self, Session};
-use store::{Changed, Committed, Facts, Tx};
+use store::{Changed, Committed, Facts, Notice, Tx};
 
 use super::life::{Life, Standing};
 use super::live::{Owed, line_hash};
+use super::promise::{Held, Promise};
 use super::registry::Key;
 use super::{By, Live, NewSession, SessionError, Sessions, about, may_work};
 
@@ -21,15 +22,28 @@ const USER_AGENT_BYTES: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) records: Vec<Record>,
+    pub(super) notices: Vec<Notice>,
+    /// What has changed besides sessions.
+    pub(super) beside: Option<Changed>,
     pub(super) locked: Vec<(SessionId, Timestamp)>,
     pub(super) ended: Vec<SessionId>,
     pub(super) others: Vec<SessionId>,
 }
 
+/// A change after which a person's other sessions are over.
+#[derive(Debug)]
+pub(crate) struct Others {
+    pub(crate) reason: EndReason,
+    /// Of the change itself, at least one.
+    pub(crate) records: Vec<Record>,
+    pub(crate) notice: Notice,
+    pub(crate) changed: Changed,
+}
+
 impl Done {
     fn changed(&self) -> Vec<Changed> {
         let ids = self.locked.iter().map(|(id, _)| id).chain(&self.ended).chain(&self.others);
-        ids.map(|id| Changed::session(*id)).collect()
+        ids.map(|id| Changed::session(*id)).chain(self.beside).collect()
     }
 }
 
@@ -41,17 +55,17 @@ impl Sessions {
     /// [`SessionError::Assurance`] below AAL2, [`SessionError::Account`], [`SessionError::Store`].
     pub async fn start(&self, new: NewSession<'_>) -> Result<(Arc<Live>, Token), SessionError> {
         let tx = self.0.store.begin().await?;
-        let (live, token, committed) = self.start_in(tx, new).await?;
-        committed.journaled().await?;
-        Ok((live, token))
+        self.start_in(tx, new, None).await?.kept().await
     }
 
-    /// [`Sessions::start`] at the end of a transaction that took the login's interaction.
+    /// [`Sessions::start`] at the end of a transaction that took the login's interaction; what the person is
+    /// told of it.
     pub(crate) async fn start_in(
         &self,
         mut tx: Tx,
         new: NewSession<'_>,
-    ) -> Result<(Arc<Live>, Token, Committed), SessionError> {
+        notice: Option<Notice>,
+    ) -> Result<Promise, SessionError> {
         let now = self.now();
         if Aal::of(&new.methods) != Some(Aal::Aal2) {
             return Err(SessionError::Assurance);
@@ -61,7 +75,7 @@ impl Sessions {
         let holder = holder.filter(|holder| may_work(holder, today)).ok_or(SessionError::Account)?;
         let row = self.row(&new, now);
         let live = Arc::new(Live::new(&row, holder.person, Arc::clone(&self.0.limits)));
-        let mut done = Done::default();
+        let mut done = Done { notices: notice.into_iter().collect(), ..Done::default() };
         done.records.push(login_ok(&live, new.edge));
         self.make_room(&mut tx, &new, &row, &mut done).await?;
         sessions::insert(&mut tx, &row).await?;
@@ -71,9 +85,11 @@ impl Sessions {
         sessions::insert_token(&mut tx, row.id, &key.hash, key.kind, key.host, now).await?;
         let started = about(Event::SessionStart, live.session_hash(), live.who(), By::Holder(new.edge));
         done.records.push(started.detail("user_agent", row.user_agent.as_str()));
+        // From before the commit on: dropped in the middle of it, nobody knows whether the store has the session.
+        let held = Held::new(self, &live);
         let committed = self.commit(tx, done).await?;
         self.0.registry.install(&live, Some(key));
-        Ok((live, token, committed))
+        Ok(Promise::new(committed, token, held))
     }
 
     fn row(&self, new: &NewSession<'_>, now: Timestamp) -> Session {
@@ -160,6 +176,23 @@ impl Sessions {
         }
     }
 
+    /// Commits what was done in `tx`, and with it the end of all the person's sessions but this one; how many.
+    pub(crate) async fn end_others_in(
+        &self,
+        mut tx: Tx,
+        live: &Live,
+        edge: &Edge,
+        others: Others,
+    ) -> Result<(usize, Committed), SessionError> {
+        let Others { reason, records, notice, changed } = others;
+        let mut done = Done { records, notices: vec![notice], beside: Some(changed), ..Done::default() };
+        for row in sessions::living(&mut tx, live.account()).await?.iter().filter(|row| row.id != live.id()) {
+            self.end_in(&mut tx, row.id, reason, By::Holder(edge), &mut done).await?;
+        }
+        let ended = done.ended.len();
+        Ok((ended, self.commit(tx, done).await?))
+    }
+
     async fn end_in(
         &self,
         tx: &mut Tx,
@@ -205,6 +238,7 @@ impl Sessions {
         let mut records = std::mem::take(&mut done.records).into_iter();
         let first = records.next().ok_or(SessionError::State)?;
         let facts = records.fold(Facts::recorded(first), Facts::and).all_changed(changed);
+        let facts = std::mem::take(&mut done.notices).into_iter().fold(facts, Facts::notice);
         self.0.registry.outdate();
         let committed = tx.commit(facts).await?;
         self.0.registry.outdate();

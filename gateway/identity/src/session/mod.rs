@@ -9,6 +9,7 @@ mod change;
 mod handshake;
 mod life;
 mod live;
+mod promise;
 mod registry;
 mod sweep;
 mod unlock;
@@ -18,16 +19,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Event, Outcome, Record, What, Who};
-use model::{AccountId, Clock, Edge, Method, SessionId, SessionState, StaffNo, Timestamp, Token, TokenKind};
+use model::{Aal, AccountId, Clock, Edge, Method, SessionId, SessionState, StaffNo, Timestamp, Token, TokenKind};
 use store::accounts::AccountState;
 use store::authenticators::{self, Holder};
 use store::sessions::{self, Session};
 use store::{Store, StoreError};
 use tokio::sync::Semaphore;
 
+use crate::rules::FRESH;
 use crate::{Rules, RulesSource, Target};
 
-pub(crate) use change::login_ok;
+pub(crate) use change::{Others, login_ok};
 pub use live::Live;
 pub(crate) use unlock::failed_unlock;
 
@@ -132,6 +134,15 @@ pub struct Attended {
     pub session: Listed,
 }
 
+/// Sessions in memory, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Requests pass.
+    pub active: usize,
+    /// Wait for their person.
+    pub locked: usize,
+}
+
 /// What a handshake code gave an app host.
 #[derive(Debug)]
 pub struct Entered {
@@ -192,9 +203,30 @@ impl Sessions {
         Ok(live.filter(|live| live.state(now) != SessionState::Ended))
     }
 
+    /// The session of a token, if memory knows it and it has not ended: never a look-up that a stranger could
+    /// cause.
+    pub fn recall(&self, token: &Token, kind: TokenKind, host: &str) -> Option<Arc<Live>> {
+        let live = self.0.registry.find(&Key { hash: token.hash(kind), kind, host })?;
+        (live.state(self.now()) != SessionState::Ended).then_some(live)
+    }
+
     /// A session by its line, from memory.
     pub fn known(&self, id: SessionId) -> Option<Arc<Live>> {
         self.0.registry.get(id)
+    }
+
+    /// How many sessions this node has in memory, by state, for metrics.
+    pub fn counted(&self) -> Counted {
+        let now = self.now();
+        let mut counted = Counted::default();
+        for live in self.0.registry.all() {
+            match live.state(now) {
+                SessionState::Active => counted.active += 1,
+                SessionState::Locked => counted.locked += 1,
+                SessionState::Ended => {}
+            }
+        }
+        counted
     }
 
     /// The sessions of an account that have not ended, newest first.
@@ -292,6 +324,13 @@ enum Wanted<'a> {
 /// Is the account open, and the person still employed?
 pub(crate) fn may_work(holder: &Holder, today: i32) -> bool {
     holder.state == AccountState::Active && holder.employed_until.is_none_or(|last| today <= last)
+}
+
+/// Is it an active session at AAL2 whose person has proved himself within the last five minutes (A28, C-35)?
+pub(crate) fn proved_lately(live: &Live, now: Timestamp) -> bool {
+    let proved = live.authenticated_at();
+    let fresh = proved <= now && now.since(proved) <= FRESH;
+    live.state(now) == SessionState::Active && live.aal() == Aal::Aal2 && fresh
 }
 
 /// A record about a session, by whom it was done.

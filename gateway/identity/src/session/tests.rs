@@ -318,7 +318,8 @@ async fn req_s10_whose_last_day_is_over_has_no_session_a_second_after_midnight()
     world.pass(599);
     assert!(tokio::time::timeout(Duration::from_secs(2), watch.wait_for(|s| *s == SessionState::Ended)).await.is_err());
     world.pass(1);
-    let ended = tokio::time::timeout(Duration::from_secs(3), watch.wait_for(|s| *s == SessionState::Ended)).await.is_ok();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(3), watch.wait_for(|s| *s == SessionState::Ended)).await.is_ok();
     assert!(ended, "still {:?}", done.live.state(world.now()));
     running.abort();
     // What memory has decided is owed to the store until it is written.

@@ -11,6 +11,7 @@ use store::{Committed, Tx};
 use super::change::Done;
 use super::life::Standing;
 use super::live::Owed;
+use super::promise::{Held, Promise};
 use super::registry::Key;
 use super::{By, Live, SessionError, Sessions, about, may_work};
 
@@ -23,8 +24,7 @@ impl Sessions {
     /// locked, [`SessionError::Gone`] if it is over, [`SessionError::Account`], [`SessionError::Store`].
     pub async fn unlock(&self, id: SessionId, method: Method, edge: &Edge) -> Result<Token, SessionError> {
         let tx = self.0.store.begin().await?;
-        let (token, committed) = self.unlock_in(tx, id, method, edge).await?;
-        committed.journaled().await?;
+        let (_, token) = self.unlock_in(tx, id, method, edge).await?.kept().await?;
         Ok(token)
     }
 
@@ -35,7 +35,7 @@ impl Sessions {
         id: SessionId,
         method: Method,
         edge: &Edge,
-    ) -> Result<(Token, Committed), SessionError> {
+    ) -> Result<Promise, SessionError> {
         if !method.unlocks() {
             return Err(SessionError::Assurance);
         }
@@ -68,7 +68,7 @@ impl Sessions {
         done.records.push(unlocked.detail("method", method.amr()));
         let committed = self.commit(tx, done).await?;
         self.unlock_in_memory(&live, key, since, authenticated, now);
-        Ok((token, committed))
+        Ok(Promise::new(committed, token, Held::new(self, &live)))
     }
 
     /// A lock that holds by the clock, or in memory alone, is written and recorded before it is undone.

@@ -119,6 +119,11 @@ impl World {
         Self::open(folder, master, clock).await
     }
 
+    /// From now on no record reaches the journal.
+    pub(crate) fn stop_pump(&self) {
+        self.pump.abort();
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -243,6 +248,13 @@ impl Browser {
             fetch: FetchMetadata::default(),
         };
         Self { binder: Token::generate().unwrap(), edge }
+    }
+
+    /// Another browser, at an address that nobody else in these tests has.
+    pub(crate) fn elsewhere() -> Self {
+        let mut browser = Self::new(PORTAL);
+        browser.edge.address = IpAddr::from([10, 9, 9, 9]);
+        browser
     }
 
     /// The same browser as another host sees it.

@@ -9,8 +9,6 @@ use http::StatusCode;
 use model::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::{number, record, unfit};
 use crate::handlers::{Answer, Guest};
@@ -105,9 +103,7 @@ fn filter(visit: &Guest) -> Result<Filter, Refused> {
 fn moment(visit: &Guest, name: &str) -> Result<Option<Timestamp>, Refused> {
     match visit.query.field(name) {
         "" => Ok(None),
-        text => OffsetDateTime::parse(text, &Rfc3339)
-            .map(|at| Some(Timestamp::from_micros(at.unix_timestamp() * 1_000_000 + i64::from(at.microsecond()))))
-            .map_err(|_| unfit(visit, "time", &format!("`{name}` is not an RFC 3339 time"))),
+        text => text.parse().map(Some).map_err(|error| unfit(visit, "time", &format!("`{name}` is {error}"))),
     }
 }
 

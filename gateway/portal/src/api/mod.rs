@@ -11,10 +11,10 @@ pub(crate) mod session;
 use std::sync::Arc;
 
 use ::audit::{Event, Outcome, Patient, Record, What, Why};
-use ::policy::{Decision, Denial, Query};
+use ::policy::{Decision, Denial};
+use access::{Question, ask};
 use http::StatusCode;
 use identity::Live;
-use model::Aal;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
@@ -42,15 +42,10 @@ pub(crate) async fn authorise(visit: &Visit, action: &'static str, fresh: Result
     let roles = visit.parts().roles.of(live.account(), snapshot, visit.now).await?;
     let app = snapshot.portal_app();
     let decision = match snapshot.policy.action_named(app, action) {
-        Some(action) => snapshot.policy.decide(&Query {
-            app,
-            action,
-            roles: &roles.set,
-            zone: visit.edge.zone.name(),
-            local: snapshot.settings.site.time_zone.local(visit.now),
-            aal2: live.aal() >= Aal::Aal2,
-            until: None,
-        }),
+        Some(action) => {
+            let question = Question { app, action, roles: &roles.set, zone: &visit.edge.zone, aal: live.aal() };
+            ask(snapshot, &question, visit.now)
+        }
         None => Decision::Deny(Denial::no_action()),
     };
     match decision {

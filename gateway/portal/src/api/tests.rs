@@ -178,6 +178,12 @@ async fn a_policy_question_is_answered_by_the_data_planes_own_decision_and_recor
     .await;
     assert_eq!((got.json()["decision"].as_str(), got.json()["reason"].as_str()), (Some("deny"), Some("no-role")));
     assert_eq!(got.json()["at"], "2026-11-21T00:00:00.000000Z");
+    let members: Vec<String> = got.json().as_object().unwrap().keys().cloned().collect();
+    assert_eq!(
+        members,
+        ["app", "at", "decision", "generation", "missing", "policy", "reason", "roles", "zone"],
+        "the shape of docs/openapi.yaml"
+    );
     let records = house.records("policy.test");
     assert_eq!(records.len(), 2);
     assert!(!records.last().unwrap().text.contains("secret=1"), "no query in a record");
@@ -188,6 +194,10 @@ async fn a_policy_question_is_answered_by_the_data_planes_own_decision_and_recor
     ] {
         assert_eq!(post(&house, &token, "policy/test", &bad).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
     }
+    let long = format!("https://chart.sekimori.localhost/{}", "x".repeat(8 * 1024));
+    let got = post(&house, &token, "policy/test", &ask(&long, None)).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(got.json()["title"], "`url` is longer than 8192 bytes");
 }
 
 #[tokio::test]
@@ -198,8 +208,9 @@ async fn reading_the_journal_is_on_record_before_anything_is_shown() {
     let lines = got.json()["records"].as_array().unwrap().clone();
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| line["intact"] == true));
-    let last = &lines.last().unwrap()["record"];
-    assert_eq!((last["event"].as_str(), last["who"]["staff_no"].as_str()), (Some("audit.read"), Some(ADMIN)), "{last}");
+    // What the store still held of the login may have followed it into the journal.
+    let reading = |line: &Value| line["record"]["event"] == "audit.read" && line["record"]["who"]["staff_no"] == ADMIN;
+    assert!(lines.iter().any(reading), "{lines:?}");
     let seq = lines[0]["seq"].as_u64().unwrap();
     let one = get(&house, &token, &format!("audit/records/{seq}")).await;
     assert_eq!(one.json()["seq"], seq);

@@ -78,7 +78,7 @@ async fn shown(visit: &Visit, token: &Token, mut interaction: Interaction) -> An
         return Ok(Step::of(visit, token, &interaction).name());
     }
     if interaction.verified.contains(&Method::Password) {
-        return Ok(Step::of(visit, token, &interaction).code());
+        return second(visit, token, Step::of(visit, token, &interaction)).await;
     }
     if by == "password" && interaction.name.is_some() {
         return Ok(Step::of(visit, token, &interaction).password());
@@ -90,6 +90,17 @@ async fn shown(visit: &Visit, token: &Token, mut interaction: Interaction) -> An
         return Ok(Step::of(visit, token, &interaction).password());
     }
     Ok(Step::of(visit, token, &interaction).passkey(next))
+}
+
+/// The page of what goes with a password: a security key where there is one, else a verification code.
+async fn second(visit: &Visit, token: &Token, step: Step<'_>) -> Answer {
+    let next = visit.parts().logins.next(visit.entry(token)).await?;
+    Ok(match (next.key.is_some(), next.totp) {
+        (true, true) if visit.query.field("by") == "code" => step.code(true),
+        (true, _) => step.key(next),
+        (false, true) => step.code(false),
+        (false, false) => step.only_passkey().passkey(next),
+    })
 }
 
 /// `POST /login/name`. A page that stood open overnight goes on under a new interaction.
@@ -136,7 +147,18 @@ pub(crate) async fn totp(visit: Guest) -> Answer {
     let code = typed_code(visit.form.field("secret"));
     let outcome = visit.parts().logins.totp(visit.entry(&token), &code).await;
     if matches!(outcome, Err(LoginError::Refused)) {
-        return Ok(again(&visit, &token).await?.code());
+        return Ok(again(&visit, &token).await?.code(visit.query.field("by") == "code"));
+    }
+    led(&visit, &token, outcome).await
+}
+
+/// `POST /login/key`.
+pub(crate) async fn key(visit: Guest) -> Answer {
+    let token = visit.interaction()?;
+    let outcome = visit.parts().logins.key(visit.entry(&token), visit.form.field("credential")).await;
+    if matches!(outcome, Err(LoginError::Refused)) {
+        let step = again(&visit, &token).await?;
+        return second(&visit, &token, step).await;
     }
     led(&visit, &token, outcome).await
 }

@@ -1,5 +1,6 @@
 //! What the routes do, one module a concern.
 
+pub(crate) mod authenticators;
 pub(crate) mod cli;
 pub(crate) mod enrol;
 pub(crate) mod files;
@@ -8,6 +9,8 @@ pub(crate) mod launcher;
 pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod notices;
+pub(crate) mod password;
 pub(crate) mod sessions;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ use super::{Answer, Guest, logout};
 use crate::browser;
 use crate::pages::{self, MySessions, SessionRow, when};
 use crate::plain::Plain;
+use crate::refusal::zone_title;
 use crate::refused::Refused;
 use crate::visit::{Visit, see_other};
 
@@ -48,6 +49,16 @@ pub(crate) async fn end(visit: Guest) -> Answer {
     })
 }
 
+/// `POST /sessions/end-others`.
+pub(crate) async fn end_others(visit: Guest) -> Answer {
+    let live = &visit.holder()?.live;
+    let sessions = &visit.parts().sessions;
+    for listed in sessions.list(live.account()).await?.iter().filter(|listed| listed.id != live.id()) {
+        sessions.end(listed.id, EndReason::Killed, By::Holder(&visit.edge)).await?;
+    }
+    Ok(see_other("/sessions?done=ended"))
+}
+
 fn row(visit: &Visit, session: &Listed, here: SessionId) -> SessionRow {
     let t = &visit.t;
     let moment = |at| when::moment(at, visit.zone(), t.language());
@@ -55,9 +66,9 @@ fn row(visit: &Visit, session: &Listed, here: SessionId) -> SessionRow {
         id: session.id.to_string(),
         station: Plain::new(&session.station),
         browser: Plain::new(&browser::words(&session.user_agent)),
-        zone: Plain::new(&session.zone),
+        zone: zone_title(visit, &session.zone),
         since: moment(session.started_at),
-        until: moment(session.absolute_until),
+        act: moment(session.last_act),
         state: match session.state {
             SessionState::Active => t.say("sessions-active"),
             SessionState::Locked | SessionState::Ended => t.say("sessions-locked"),

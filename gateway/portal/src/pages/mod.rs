@@ -1,5 +1,6 @@
 //! The pages as data: each struct is what its template shows, nothing more.
 
+mod account;
 mod frame;
 mod qr;
 pub(crate) mod when;
@@ -10,6 +11,10 @@ use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
+pub(crate) use account::{
+    AddAuthenticator, AuthenticatorRow, ChangePassword, EndAuthenticator, MyAuthenticator, MyAuthenticators, MyNotices,
+    NoticeRow,
+};
 pub(crate) use frame::{Badge, Frame, Switch};
 pub(crate) use qr::Qr;
 
@@ -181,6 +186,8 @@ pub(crate) struct EnrolTotp {
 pub(crate) struct Launcher {
     pub(crate) frame: Frame,
     pub(crate) cards: Vec<Card>,
+    /// How much the person was told and has not seen.
+    pub(crate) unseen: Option<String>,
     /// There is something to do on the command line.
     pub(crate) cli: bool,
 }
@@ -211,7 +218,7 @@ pub(crate) struct SessionRow {
     pub(crate) browser: Plain,
     pub(crate) zone: Plain,
     pub(crate) since: String,
-    pub(crate) until: String,
+    pub(crate) act: String,
     pub(crate) state: String,
     pub(crate) here: bool,
 }

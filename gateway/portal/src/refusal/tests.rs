@@ -92,7 +92,7 @@ async fn a_denied_page_says_what_was_asked_why_not_and_what_it_takes() {
     assert_eq!(got.status, StatusCode::FORBIDDEN);
     for words in [
         "病棟カルテ",
-        "admin",
+        "カルテの管理",
         "あなたの役割では、この操作は許されていません",
         "役割：管理者",
         "髙橋 花子",
@@ -100,6 +100,7 @@ async fn a_denied_page_says_what_was_asked_why_not_and_what_it_takes() {
     ] {
         assert!(got.body.contains(words), "{words}: {}", got.body);
     }
+    assert!(!got.body.contains("admin"), "the name is for rules and records");
     assert!(!got.body.contains("/logout"), "the portal alone logs out");
     for (reason, words) in [
         ("zone", "区域"),
@@ -110,6 +111,7 @@ async fn a_denied_page_says_what_was_asked_why_not_and_what_it_takes() {
         ("no-action", "この操作はありません"),
         ("origin", "別のサイトの画面"),
         ("service-worker", "動き続けるプログラム"),
+        ("download", "ファイルとして持ち出す"),
         ("policy-error", "規則により"),
     ] {
         let refusal = Refusal::Denied {
@@ -121,6 +123,37 @@ async fn a_denied_page_says_what_was_asked_why_not_and_what_it_takes() {
         let got = browser.refused(&house, CHART, refusal, Wants::Page, &Method::GET, Some(&live)).await;
         assert!(got.body.contains(words) && got.body.contains("時間帯：院内に限る"), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn what_has_a_title_is_called_by_it_and_what_has_none_by_its_name() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let page = browser.get(AUTH, "/sessions").await;
+    assert!(page.body.contains("<td><bdi>病棟</bdi></td>"), "{}", page.body);
+    let denied = |action: &str| Refusal::Denied {
+        app: "chart".to_owned(),
+        action: Some(action.to_owned()),
+        reason: "zone",
+        missing: vec!["zone:ward".to_owned(), "zone:office".to_owned()],
+    };
+    for (language, words) in [
+        ("ja", ["カルテの管理", "区域：病棟", "区域：office", "<bdi>病棟</bdi>"]),
+        ("en", ["Administer the chart", "Zone: Ward", "Zone: office", "<bdi>Ward</bdi>"]),
+    ] {
+        browser.language = language;
+        let token = model::Token::parse(browser.cookie(AUTH, crate::SESSION).unwrap()).unwrap();
+        let live = house.sessions.find(&token, TokenKind::PortalSession, AUTH).await.unwrap().unwrap();
+        let got = browser.refused(&house, CHART, denied("admin"), Wants::Page, &Method::GET, Some(&live)).await;
+        for word in words {
+            assert!(got.body.contains(word), "{word}: {}", got.body);
+        }
+        let got = browser.refused(&house, CHART, denied("view"), Wants::Page, &Method::GET, Some(&live)).await;
+        assert!(got.body.contains("<bdi>view</bdi>"), "{}", got.body);
+    }
+    browser.zone = "unknown";
+    let page = browser.get(AUTH, "/").await;
+    assert!(page.body.contains("a place that is not registered"), "{}", page.body);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What a refusal is called: keys of messages, names of problems, words of the policy.
 
-use model::Refusal;
+use std::time::Duration;
+
+use model::{Refusal, Zone};
+use policy::Title;
 
 use super::seconds;
-use crate::messages::{Language, Tongue};
+use crate::messages::Tongue;
 use crate::plain::Plain;
 use crate::visit::Visit;
 
@@ -20,15 +23,19 @@ pub(crate) struct Words {
 impl Words {
     /// The words of a data-plane refusal that has no page of its own.
     pub(crate) fn of(t: &Tongue, refusal: &Refusal) -> Self {
-        let mut words = Self::plain(t, name(refusal));
-        if let Refusal::TooMany { retry_after } = refusal {
-            let seconds = seconds(*retry_after).to_string();
-            words.what_now = Some(t.with("too-many-do", &[("seconds", &seconds)]));
+        match refusal {
+            Refusal::TooMany { retry_after } => Self::waiting(t, refusal.name(), *retry_after),
+            _ => Self::plain(t, refusal.name()),
         }
-        words
     }
 
-    /// The words of a name of this catalogue.
+    /// The words of a name for which waiting helps, and for how long.
+    pub(crate) fn waiting(t: &Tongue, name: &str, retry_after: Duration) -> Self {
+        let words = Self::plain(t, name);
+        Self { what_now: Some(t.one("wait-do", "seconds", &seconds(retry_after).to_string())), ..words }
+    }
+
+    /// The words of a name of [`Refusal::name`], or of the portal's own refusals.
     pub(crate) fn plain(t: &Tongue, name: &str) -> Self {
         let (title, what, what_now) = keys(name);
         Self { title: t.say(title), what: t.say(what), what_now: Some(t.say(what_now)) }
@@ -45,6 +52,7 @@ fn keys(name: &str) -> (&'static str, &'static str, &'static str) {
         "too-large" => ("too-large-title", "too-large-what", "too-large-do"),
         "expectation" => ("expectation-title", "expectation-what", "expectation-do"),
         "too-many" => ("too-many-title", "too-many-what", "too-many-wait"),
+        "busy" => ("busy-title", "busy-what", "too-many-wait"),
         "login-required" => ("login-required-title", "login-required-what", "login-required-do"),
         "locked" => ("locked-title", "locked-what", "locked-do"),
         "upstream" => ("upstream-title", "upstream-what", "upstream-do"),
@@ -55,28 +63,6 @@ fn keys(name: &str) -> (&'static str, &'static str, &'static str) {
         "login-elsewhere" => ("login-elsewhere-title", "login-elsewhere-what", "login-elsewhere-do"),
         "login-expired" => ("login-expired-title", "login-expired-what", "login-expired-do"),
         _ => ("broken-title", "broken-what", "broken-do"),
-    }
-}
-
-/// The name of a refusal, as `urn:sekimori:problem:NAME` has it.
-pub(crate) const fn name(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed(_) => "malformed",
-        Refusal::Misdirected => "misdirected",
-        Refusal::NotFound => "not-found",
-        Refusal::MethodNotAllowed(_) => "method-not-allowed",
-        Refusal::SlowBody => "slow-body",
-        Refusal::TooLarge => "too-large",
-        Refusal::UriTooLong => "uri-too-long",
-        Refusal::Expectation => "expectation",
-        Refusal::TooMany { .. } => "too-many",
-        Refusal::LoginRequired { .. } => "login-required",
-        Refusal::Locked { .. } => "locked",
-        Refusal::Denied { .. } => "denied",
-        Refusal::Upstream => "upstream",
-        Refusal::UpstreamTimeout => "upstream-timeout",
-        Refusal::Loop => "loop",
-        Refusal::Unavailable => "unavailable",
     }
 }
 
@@ -113,6 +99,7 @@ pub(crate) fn denial(t: &Tongue, reason: &str) -> (String, String) {
         "no-action" => ("denied-why-path", "denied-call"),
         "origin" => ("denied-why-origin", "denied-afresh"),
         "service-worker" => ("denied-why-worker", "denied-call"),
+        "download" => ("denied-why-download", "denied-call"),
         _ => ("denied-why-other", "denied-call"),
     };
     (t.say(why), t.say(what_now))
@@ -121,10 +108,27 @@ pub(crate) fn denial(t: &Tongue, reason: &str) -> (String, String) {
 /// An app as people call it.
 pub(crate) fn app_title(visit: &Visit, name: &str) -> Plain {
     let app = visit.snapshot.apps.iter().find(|app| &*app.name == name);
-    Plain::new(app.map_or(name, |app| match visit.t.language() {
-        Language::Japanese => &app.title.ja,
-        Language::English => &app.title.en,
-    }))
+    Plain::new(app.map_or(name, |app| visit.t.language().of(&app.title.ja, &app.title.en)))
+}
+
+/// An action as people call it.
+pub(crate) fn action_title(visit: &Visit, app: &str, name: &str) -> Plain {
+    let policy = &visit.snapshot.policy;
+    let action = policy.app(app).and_then(|app| policy.action(policy.action_named(app, name)?));
+    Plain::new(titled(visit, action.and_then(|action| action.title.as_ref()), name))
+}
+
+/// A zone as people call it. The store may know sessions of a zone that is none any more.
+pub(crate) fn zone_title(visit: &Visit, name: &str) -> Plain {
+    if name == Zone::UNKNOWN {
+        return Plain::new(&visit.t.say("zone-unknown"));
+    }
+    let title = visit.snapshot.zone_title(name);
+    Plain::new(title.map_or(name, |title| visit.t.language().of(&title.ja, &title.en)))
+}
+
+fn titled<'a>(visit: &Visit, title: Option<&'a Title>, name: &'a str) -> &'a str {
+    title.map(|title| visit.t.language().of(&title.ja, &title.en)).filter(|title| !title.is_empty()).unwrap_or(name)
 }
 
 /// `role:NAME`, `zone:NAME`, `hours:CONDITION`, `aal2` as people call them.
@@ -133,13 +137,10 @@ pub(crate) fn missing(visit: &Visit, word: &str) -> Plain {
     let policy = &visit.snapshot.policy;
     Plain::new(&match word.split_once(':') {
         Some(("role", name)) => {
-            let title = policy.role(name).map(|role| match t.language() {
-                Language::Japanese => role.title.ja.as_str(),
-                Language::English => role.title.en.as_str(),
-            });
-            t.with("missing-role", &[("role", title.filter(|title| !title.is_empty()).unwrap_or(name))])
+            let title = policy.role(name).map(|role| &role.title);
+            t.with("missing-role", &[("role", titled(visit, title, name))])
         }
-        Some(("zone", name)) => t.with("missing-zone", &[("zone", name)]),
+        Some(("zone", name)) => t.with("missing-zone", &[("zone", &zone_title(visit, name).to_string())]),
         Some(("hours", name)) => {
             let condition = policy.rules().conditions.iter().find(|condition| condition.name == name);
             let note = condition.and_then(|condition| condition.note.as_deref());

@@ -1,8 +1,8 @@
 //! Which host a request names, if it names exactly one (H-08, A14).
 
-use http::header::HOST;
+use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Uri, Version};
 
 /// A host name as the client wrote it, and the port if he wrote one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,41 @@ impl Named<'_> {
 ///
 /// # Errors
 /// The name of the rule that it breaks.
-pub(crate) fn named<'r>(uri: &Uri, headers: &'r HeaderMap) -> Result<Named<'r>, &'static str> {
+pub(crate) fn named<'r>(version: Version, uri: &'r Uri, headers: &'r HeaderMap) -> Result<Named<'r>, &'static str> {
+    if version == Version::HTTP_2 { by_authority(uri, headers) } else { by_host(uri, headers) }
+}
+
+/// HTTP/1.1: the one `Host` says it, an absolute target must say the same.
+fn by_host<'r>(uri: &Uri, headers: &'r HeaderMap) -> Result<Named<'r>, &'static str> {
     let mut values = headers.get_all(HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err("host-count");
     };
-    let host = parse(value.to_str().map_err(|_| "host-form")?).ok_or("host-form")?;
+    let host = of_header(value)?;
     match (uri.scheme(), uri.authority()) {
         (None, None) => Ok(host),
         (Some(scheme), Some(authority)) => agrees(scheme, authority, &host).map(|()| host),
         _ => Err("target-form"),
     }
+}
+
+/// HTTP/2: `:authority` says it, and a `Host` beside it, which nobody need send, must say the same
+/// (RFC 9113 8.3.1).
+fn by_authority<'r>(uri: &'r Uri, headers: &HeaderMap) -> Result<Named<'r>, &'static str> {
+    let authority = uri.authority().ok_or("host-count")?;
+    let mut values = headers.get_all(HOST).iter();
+    match (uri.scheme(), values.next(), values.next()) {
+        (None, ..) => Err("target-form"),
+        (_, _, Some(_)) => Err("host-count"),
+        (Some(scheme), Some(value), None) => agrees(scheme, authority, &of_header(value)?),
+        (Some(scheme), None, None) if *scheme != Scheme::HTTPS => Err("target-scheme"),
+        (Some(_), None, None) => Ok(()),
+    }?;
+    parse(authority.as_str()).ok_or("host-form")
+}
+
+fn of_header(value: &HeaderValue) -> Result<Named<'_>, &'static str> {
+    parse(value.to_str().map_err(|_| "host-form")?).ok_or("host-form")
 }
 
 fn agrees(scheme: &Scheme, authority: &Authority, host: &Named<'_>) -> Result<(), &'static str> {
@@ -68,7 +92,12 @@ mod tests {
     }
 
     fn rule(uri: &str, hosts: &[&str]) -> Result<(), &'static str> {
-        named(&uri.parse().unwrap(), &headers(hosts)).map(|_| ())
+        named(Version::HTTP_11, &uri.parse().unwrap(), &headers(hosts)).map(|_| ())
+    }
+
+    /// The same over HTTP/2, where a request's URI is put together of its pseudo-header fields.
+    fn rule2(uri: &str, hosts: &[&str]) -> Result<(), &'static str> {
+        named(Version::HTTP_2, &uri.parse().unwrap(), &headers(hosts)).map(|_| ())
     }
 
     #[test]
@@ -91,5 +120,18 @@ mod tests {
         assert_eq!(rule("https://u@chart.example/", &["chart.example"]), Err("target-form"));
         assert_eq!(rule("http://chart.example/", &["chart.example"]), Err("target-scheme"));
         assert_eq!(rule("chart.example:443", &["chart.example"]), Err("target-form"));
+    }
+
+    #[test]
+    fn req_h08_over_http_2_authority_names_the_host_and_host_may_only_agree() {
+        assert_eq!(rule2("https://chart.example/", &[]), Ok(()));
+        assert_eq!(rule2("https://chart.example/", &["Chart.Example:443"]), Ok(()));
+        assert_eq!(rule2("https://chart.example/", &["pacs.example"]), Err("host-disagrees"));
+        assert_eq!(rule2("https://chart.example/", &["chart.example", "chart.example"]), Err("host-count"));
+        assert_eq!(rule2("https://chart.example/", &[""]), Err("host-form"));
+        assert_eq!(rule2("http://chart.example/", &[]), Err("target-scheme"));
+        assert_eq!(rule2("https://u@chart.example/", &[]), Err("host-form"));
+        assert_eq!(rule2("/", &["chart.example"]), Err("host-count"), "nobody may leave it to Host alone");
+        assert_eq!(rule2("chart.example:443", &[]), Err("target-form"), "CONNECT");
     }
 }

@@ -6,23 +6,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use audit::Outcome;
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use model::Timestamp;
+use model::{Timestamp, hex};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Body, BoxError, Cut, Guard, Tee};
+use crate::forward::Line;
 use crate::lease::Breach;
-use crate::listen::Turn;
 use crate::patient::Found;
 use crate::record::Closer;
 
 /// The body of an answer on its way to the client.
 pub(crate) struct Outgoing {
     kind: Kind,
-    /// Ends the request on its connection when the body is gone.
-    turn: Option<Turn>,
 }
 
 enum Kind {
@@ -34,24 +33,19 @@ enum Kind {
 
 impl Outgoing {
     pub(crate) const fn empty() -> Self {
-        Self { kind: Kind::Empty, turn: None }
+        Self { kind: Kind::Empty }
     }
 
     pub(crate) fn text(text: String) -> Self {
-        Self { kind: Kind::Text(Full::from(text)), turn: None }
+        Self { kind: Kind::Text(Full::from(text)) }
     }
 
     pub(crate) const fn page(body: Body) -> Self {
-        Self { kind: Kind::Page(body), turn: None }
+        Self { kind: Kind::Page(body) }
     }
 
     pub(crate) fn download(download: Download) -> Self {
-        Self { kind: Kind::Upstream(Box::new(download)), turn: None }
-    }
-
-    pub(crate) fn in_turn(mut self, turn: Turn) -> Self {
-        self.turn = Some(turn);
-        self
+        Self { kind: Kind::Upstream(Box::new(download)) }
     }
 }
 
@@ -131,21 +125,31 @@ impl Watch {
 pub(crate) struct Download {
     body: Incoming,
     watch: Watch,
+    /// The connection it is on; given back with the last byte.
+    line: Option<Line>,
     /// A place among the upstream's requests, kept to the end.
     _place: OwnedSemaphorePermit,
     closer: Option<Closer>,
     tee: Option<Tee>,
+    /// Over what went out, where it is carried out (S-22).
+    digest: Option<digest::Context>,
 }
 
 impl Download {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         body: Incoming,
         watch: Watch,
+        line: Line,
         place: OwnedSemaphorePermit,
         closer: Option<Closer>,
         tee: Option<Tee>,
     ) -> Self {
-        Self { body, watch, _place: place, closer, tee }
+        Self { body, watch, line: Some(line), _place: place, closer, tee, digest: None }
+    }
+
+    /// Its record says what went out, by SHA-256.
+    pub(crate) fn take_digest(&mut self) {
+        self.digest = Some(digest::Context::new(&digest::SHA256));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -173,6 +177,9 @@ impl Download {
             if let Some(tee) = &mut self.tee {
                 tee.take(&data);
             }
+            if let Some(digest) = &mut self.digest {
+                digest.update(&data);
+            }
             if self.body.is_end_stream() {
                 self.finish();
             }
@@ -182,17 +189,32 @@ impl Download {
 
     /// The last byte has been handed on.
     fn finish(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.done();
+        }
+        let exported = self.exported();
         let Some(mut closer) = self.closer.take() else { return };
         closer.outcome = Outcome::Ok;
+        closer.exported = exported;
         if let Some(tee) = self.tee.take() {
             closer.patient = tee.found();
         }
+    }
+
+    fn exported(&mut self) -> Option<String> {
+        self.digest.take().map(|digest| hex::of(digest.finish().as_ref()))
     }
 }
 
 impl Drop for Download {
     fn drop(&mut self) {
-        if let (Some(closer), Some(_)) = (&mut self.closer, &self.tee) {
+        if let Some(line) = self.line.take() {
+            line.discard();
+        }
+        let exported = self.exported();
+        let Some(closer) = &mut self.closer else { return };
+        closer.exported = exported;
+        if self.tee.is_some() {
             closer.patient = Found::Unknown;
         }
     }

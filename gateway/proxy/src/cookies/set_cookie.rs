@@ -104,7 +104,8 @@ impl<'h> Cookie<'h> {
         let mut parts = text.split(|&b| b == b';').map(<[u8]>::trim_ascii);
         let (name, value) = split_pair(parts.next()?)?;
         let name = std::str::from_utf8(name).ok()?;
-        if name.is_empty() || !name.bytes().all(is_token) || value.iter().any(u8::is_ascii_control) {
+        // A prefix alone is no name: what came back under it would be nobody's.
+        if split_prefix(name).1.is_empty() || !name.bytes().all(is_token) || value.iter().any(u8::is_ascii_control) {
             return None;
         }
         let mut cookie = Self {

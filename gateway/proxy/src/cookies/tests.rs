@@ -99,6 +99,7 @@ fn req_h31_our_names_are_neither_set_by_upstreams_nor_sent_to_them() {
         "sk.x.y=evil",
         "SK.x.y=evil",
         "=__Host-sk=evil",
+        "__Host-=__Host-sk=evil",
         "__Host-sk",
         "na me=evil",
         "__Host-sk\t=evil",
@@ -114,6 +115,23 @@ fn listed_cookies_pass_as_they_are_without_their_domain() {
     let (jars, session) = (jars(), SessionId::generate());
     let (cookies, _) = given(&jars, session, &["theme=dark; Domain=example; Max-Age=9999999; Path=/"]);
     assert_eq!(cookies, ["theme=dark; Path=/; Secure; Max-Age=9999999"]);
+}
+
+/// Found by fuzzing: to a server that reads quoted values, `theme="a; JSESSIONID=…; theme="` is one cookie, which the
+/// app may well show on a page.
+#[test]
+fn atk_a48_a_listed_cookie_with_an_open_quotation_swallows_no_other() {
+    let (jars, session) = (jars(), SessionId::generate());
+    let (cookies, _) = given(&jars, session, &["JSESSIONID=abc"]);
+    let own = pair(&cookies[0]);
+    let sandwich = format!("theme=\"a; {own}; theme=b\"");
+    assert_eq!(upstream(&jars, session, &[&sandwich]), "JSESSIONID=abc; theme=b\"");
+    for open in ["\"", "\"a", "\"a\"b", "\"a\\\"b\""] {
+        assert_eq!(upstream(&jars, session, &[&format!("theme={open}")]), "", "{open}");
+    }
+    for plain in ["\"\"", "\"a\"", "{\"a\":1}", "a\"b"] {
+        assert_eq!(upstream(&jars, session, &[&format!("theme={plain}")]), format!("theme={plain}"));
+    }
 }
 
 #[test]
@@ -162,6 +180,8 @@ fn atk_a11_a_malformed_or_doubled_session_cookie_is_no_session() {
         "__Host-sk=abc".to_owned(),
         format!("__Host-sk=\"{token}\""),
         format!("__Host-sk={token}; __Host-sk={token}"),
+        format!("__Host-sk= ; __Host-sk={token}"),
+        format!("__Host-sk={token}; __Host-sk= x"),
     ] {
         assert!(matches!(presented(&sent(&[&bad])), Presented::Malformed), "{bad}");
     }

@@ -8,32 +8,48 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use audit::Outcome;
+use audit::{Closing, Outcome};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use policy::PatientRule;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Subject;
+use super::{Line, Subject};
 use crate::body::{Download, Guard, Outgoing, Tee, Watch};
 use crate::lease::Lease;
 use crate::patient::{self, Found};
-use crate::record::{Closer, Ledger, redeem};
+use crate::plane::App;
+use crate::record::{Closer, Ledger};
 use crate::{Services, cookies, headers, location};
 
 /// What is needed beside the answer to release it.
 pub(super) struct Release {
     pub(super) ledger: Ledger,
     pub(super) place: OwnedSemaphorePermit,
+    /// The connection that the answer is on.
+    pub(super) line: Line,
     /// Bytes of the request's body so far.
     pub(super) bytes_in: Option<Arc<AtomicU64>>,
     /// Cookies to clear from the browser.
     pub(super) foreign: Vec<String>,
+    /// It is carried out, and recorded as that.
+    pub(super) exported: bool,
+}
+
+/// What keeps an answer from being passed on, in a word of the records' catalogue.
+pub(super) fn fault(response: &Response<Incoming>, app: &App) -> Option<&'static str> {
+    if !is_framed_plainly(response.headers()) {
+        return Some("upstream-framing");
+    }
+    // Our own credentials were refused: nobody at a browser can do anything about that, least of all by
+    // typing a password.
+    let refused = response.status() == StatusCode::UNAUTHORIZED && app.authorization.is_some();
+    refused.then_some("upstream-auth")
 }
 
 /// Whether the message is framed so that nobody downstream can read it otherwise (H-20).
-pub(super) fn is_framed_plainly(headers: &HeaderMap) -> bool {
+fn is_framed_plainly(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => true,
@@ -47,7 +63,7 @@ pub(super) fn is_framed_plainly(headers: &HeaderMap) -> bool {
 /// Cleans the head, in place.
 pub(super) fn clean(headers: &mut HeaderMap, subject: &Subject, services: &Services, foreign: &[String]) {
     let app = &subject.app;
-    headers::strip_response(headers);
+    headers::strip_response(headers, app.allowed);
     location::rewrite(headers, &app.names);
     let (live, now) = (&subject.live, services.clock.now());
     let dropped = cookies::rewrite(headers, &app.cookies, now, live.absolute_until(), || services.jars.of(live.id()));
@@ -84,11 +100,21 @@ pub(super) fn release(
     let bodyless = is_bodyless(&subject.method, status) || body.is_end_stream();
     let extent = Extent::of(&head.headers, body.size_hint().exact());
     clean(&mut head.headers, subject, services, &release.foreign);
-    let ends_later = !bodyless && (extent != Extent::Finite || tee.is_some());
+    let exported = release.exported && !bodyless;
+    let ends_later = !bodyless && (extent != Extent::Finite || tee.is_some() || exported);
     let mut closer = match release.ledger {
         Ledger::Read(reserved) if ends_later => Some(Closer::new(reserved.begin()?, None)),
         Ledger::Read(reserved) => {
-            redeem(reserved, Outcome::Ok, status.as_u16(), &found)?;
+            reserved.redeem(Closing {
+                outcome: Outcome::Ok,
+                status: Some(status.as_u16()),
+                bytes_out: if bodyless { 0 } else { body.size_hint().exact().unwrap_or(0) },
+                patient: found.audited(),
+                ..Closing::ABORTED
+            })?;
+            if found == Found::Unknown {
+                services.meters.unknown_patient(&subject.app.name);
+            }
             None
         }
         Ledger::Open(open) => Some(Closer::new(open, release.bytes_in)),
@@ -96,8 +122,12 @@ pub(super) fn release(
     if let Some(closer) = &mut closer {
         closer.status = Some(status.as_u16());
         closer.patient = std::mem::take(&mut found);
+        if rule.is_some() {
+            closer.looks_for_patient(&services.meters, &subject.app.name);
+        }
     }
     if bodyless {
+        release.line.done();
         if let Some(closer) = &mut closer {
             closer.outcome = Outcome::Ok;
         }
@@ -110,7 +140,10 @@ pub(super) fn release(
         Extent::Open => Watch::open(guard(), lease()),
         Extent::Stream => Watch::stream(lease()),
     };
-    let download = Download::new(body, watch, release.place, closer, tee);
+    let mut download = Download::new(body, watch, release.line, release.place, closer, tee);
+    if exported {
+        download.take_digest();
+    }
     Ok(Response::from_parts(head, Outgoing::download(download)))
 }
 

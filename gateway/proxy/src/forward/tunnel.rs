@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Line;
 use crate::body::Outgoing;
 use crate::lease::{Breach, Lease};
 use crate::listen::Connection;
@@ -24,7 +25,7 @@ const CHANGEOVER: Duration = Duration::from_secs(10);
 pub(super) fn open(
     handshake: &Handshake,
     client: OnUpgrade,
-    response: Response<Incoming>,
+    (response, line): (Response<Incoming>, Line),
     lease: Lease,
     closer: Closer,
     connection: Arc<Connection>,
@@ -37,7 +38,7 @@ pub(super) fn open(
     tokio::spawn(async move {
         tokio::select! {
             biased;
-            () = carry(client, upstream, lease, closer) => {}
+            () = carry(client, upstream, line, lease, closer) => {}
             _ = drained.wait_for(|drained| *drained) => {}
         }
         drop(connection);
@@ -45,9 +46,11 @@ pub(super) fn open(
     answer
 }
 
-async fn carry(client: OnUpgrade, upstream: OnUpgrade, lease: Lease, mut closer: Closer) {
+async fn carry(client: OnUpgrade, upstream: OnUpgrade, line: Line, lease: Lease, mut closer: Closer) {
     closer.status = Some(StatusCode::SWITCHING_PROTOCOLS.as_u16());
     let both = timeout(CHANGEOVER, async { tokio::try_join!(client, upstream) }).await;
+    // What drove the connection as HTTP has let go of it.
+    drop(line);
     let Ok(Ok((client, upstream))) = both else { return };
     let stop = async { cut(lease.breached().await) };
     let ended = relay(TokioIo::new(client), TokioIo::new(upstream), stop).await;

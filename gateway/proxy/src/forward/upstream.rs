@@ -1,47 +1,50 @@
-//! Connections to one upstream.
+//! An upstream: which of its members is asked, over which connection, and how often (H-21, H-22).
+//!
+//! Connections are ours: hyper drives each, and a request takes one for itself until the last byte of its
+//! answer. What a request finds idle has come to a clean end; what was cut off, or framed doubtfully, is closed.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use config::{AppSettings, LimitSettings};
-use http::{Request, Response, Uri};
+use config::{AppSettings, Certificate, HealthSettings, LimitSettings, UpstreamAuth};
+use http::request::Parts;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection, capture_connection};
-use hyper_util::client::legacy::{Client, ResponseFuture};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
+use rustls::crypto::CryptoProvider;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use tower::Service;
 
+use super::dial::Dialer;
+use super::failure::Failure;
+use super::health;
+use super::member::{Line, Member};
 use crate::body::Inward;
 
-/// Requests under way to one upstream; further ones wait, and then are refused.
-const AT_ONCE: usize = 1_024;
-/// Idle connections kept.
-const IDLE: usize = 256;
-/// Bytes of an answer's head.
-const HEAD: usize = 64 * 1_024;
+/// Connections that one request may find closed under its hands before it gives up.
+const ATTEMPTS: usize = 8;
 
-/// What makes two apps share connections.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct UpstreamKey {
-    address: config::Upstream,
+/// All that decides how connections to an upstream are made: apps that agree in it share them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Terms {
+    upstream: config::Upstream,
+    /// Ours, for mutual TLS.
+    certificate: Option<Arc<Certificate>>,
     keep_alive: Duration,
     connect: Duration,
     answer: Duration,
     stall: Duration,
 }
 
-impl UpstreamKey {
+impl Terms {
     pub(crate) fn of(app: &AppSettings, limits: &LimitSettings) -> Self {
+        let certificate = match &app.upstream_auth {
+            UpstreamAuth::Certificate(certificate) => Some(Arc::clone(certificate)),
+            UpstreamAuth::None | UpstreamAuth::Authorization(_) | UpstreamAuth::Unread => None,
+        };
         Self {
-            address: app.upstream.clone(),
+            upstream: app.upstream.clone(),
+            certificate,
             keep_alive: app.keep_alive,
             connect: limits.connect_timeout,
             answer: limits.upstream_timeout,
@@ -50,12 +53,12 @@ impl UpstreamKey {
     }
 }
 
-/// One upstream: its connections and how many requests it may have.
+/// One upstream: its members, its connections and how many requests it may have.
 pub(crate) struct Upstream {
-    client: Client<Dialer, Inward>,
+    terms: Terms,
+    members: Vec<Arc<Member>>,
+    dialer: Dialer,
     places: Arc<Semaphore>,
-    /// How long it may take to accept a connection, and a request to get a place.
-    pub(crate) connect: Duration,
     /// How long it may take to begin an answer.
     pub(crate) answer: Duration,
     /// How long nothing may move in a finite body.
@@ -63,19 +66,28 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(key: &UpstreamKey) -> Self {
-        let dialer = Dialer { address: key.address.clone(), patience: key.connect };
-        let idle = if key.keep_alive.is_zero() { 0 } else { IDLE };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(key.keep_alive)
-            .pool_max_idle_per_host(idle)
-            .http1_max_buf_size(HEAD)
-            .set_host(false)
-            .build(dialer);
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        Self { client, places, connect: key.connect, answer: key.answer, stall: key.stall }
+    /// Its members are watched, and idle connections closed, as long as somebody holds it.
+    ///
+    /// # Errors
+    /// [`rustls::Error`]: our certificate can't be used.
+    pub(crate) fn new(terms: Terms, provider: &Arc<CryptoProvider>) -> Result<Arc<Self>, rustls::Error> {
+        let Terms { upstream, certificate, keep_alive, connect, answer, stall } = &terms;
+        let dialer = Dialer::new(upstream.tls.as_ref(), certificate.as_deref(), *connect, provider)?;
+        let upstream = Arc::new(Self {
+            members: upstream.members.iter().map(|address| Member::new(address.clone(), *keep_alive)).collect(),
+            dialer,
+            places: Arc::new(Semaphore::new(upstream.requests_at_once)),
+            answer: *answer,
+            stall: *stall,
+            terms,
+        });
+        health::keep(&upstream);
+        Ok(upstream)
+    }
+
+    /// Is it what these terms make?
+    pub(crate) fn is_on(&self, terms: &Terms) -> bool {
+        self.terms == *terms
     }
 
     /// A place among the requests under way; `None` if there is none in time.
@@ -83,128 +95,103 @@ impl Upstream {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             return Some(place);
         }
-        timeout(self.connect, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
+        timeout(self.terms.connect, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
     }
 
-    /// Sends a request; its connection can be taken out of use by what comes with the answer to be.
-    pub(crate) fn request(&self, mut request: Request<Inward>) -> (ResponseFuture, Origin) {
-        let origin = Origin(capture_connection(&mut request));
-        (self.client.request(request), origin)
-    }
-}
-
-/// Connects to the upstream, whatever the request's URI says.
-#[derive(Clone)]
-struct Dialer {
-    address: config::Upstream,
-    patience: Duration,
-}
-
-impl Service<Uri> for Dialer {
-    type Response = Line;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Line>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { address, patience } = self.clone();
-        Box::pin(async move {
-            let connecting = TcpStream::connect((address.host(), address.port()));
-            let stream = timeout(patience, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
-            stream.set_nodelay(true)?;
-            Ok(Line(TokioIo::new(stream)))
-        })
-    }
-}
-
-/// A connection to an upstream.
-struct Line(TokioIo<TcpStream>);
-
-impl Connection for Line {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl Read for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl Write for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, bufs)
-    }
-}
-
-/// What went wrong before there was an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// It didn't accept the connection in time.
-    ConnectTimeout,
-    /// The connection broke without an answer; a request that changes nothing may be sent again (H-22).
-    Broken,
-    /// Anything else, nonsense for an answer included.
-    Other,
-}
-
-impl Failure {
-    pub(crate) fn of(error: &hyper_util::client::legacy::Error) -> Self {
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            if let Some(io) = cause.downcast_ref::<io::Error>() {
-                return match io.kind() {
-                    io::ErrorKind::TimedOut if error.is_connect() => Self::ConnectTimeout,
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if !error.is_connect() => Self::Broken,
-                    _ => Self::Other,
-                };
+    /// Asks a member. A request that was never written goes to another connection; `again` is sent once if a
+    /// connection broke without a byte of an answer (H-22).
+    pub(crate) async fn ask(
+        &self,
+        mut request: Request<Inward>,
+        mut again: Option<Parts>,
+    ) -> Result<(Response<Incoming>, Line), Failure> {
+        let (mut tried, mut fresh) = (Tried::default(), false);
+        for _ in 0..ATTEMPTS {
+            let mut line = self.line(&mut tried, fresh).await?;
+            let mut error = match line.send(request).await {
+                Ok(response) => return Ok((response, line)),
+                Err(error) => error,
+            };
+            match (error.take_message(), again.take()) {
+                (Some(unsent), head) => {
+                    (request, again) = (unsent, head);
+                    // Somebody accepts connections and closes them: once for each connection we had, and once more.
+                    fresh |= !line.is_used();
+                }
+                (None, head) => {
+                    let error = error.into_error();
+                    tracing::warn!(upstream = %self.terms.upstream.name, ?error, "no answer from the upstream");
+                    let head = head.filter(|_| Failure::asking(&error) == Failure::Broken);
+                    let Some(head) = head else { return Err(Failure::asking(&error)) };
+                    (request, fresh) = (Request::from_parts(head, Inward::Empty), true);
+                }
             }
-            if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
-                && (hyper.is_incomplete_message() || hyper.is_canceled() || hyper.is_closed())
-            {
-                return Self::Broken;
+        }
+        Err(Failure::Broken)
+    }
+
+    /// A connection to the first member that is well; to any, if none is.
+    async fn line(&self, tried: &mut Tried, fresh: bool) -> Result<Line, Failure> {
+        let mut failure = Failure::Unreachable;
+        for only_well in [true, false] {
+            for (i, member) in self.members.iter().enumerate() {
+                if tried.has(i) || (only_well && !member.standing.is_well()) {
+                    continue;
+                }
+                if let Some(line) = (!fresh).then(|| member.idle_line()).flatten() {
+                    return Ok(line);
+                }
+                match member.connect(&self.dialer).await {
+                    Ok(line) => return Ok(line),
+                    Err(error) => failure = self.unreachable(member, &error),
+                }
+                tried.note(i);
             }
-            source = cause.source();
         }
-        Self::Other
+        Err(failure)
+    }
+
+    fn unreachable(&self, member: &Member, error: &io::Error) -> Failure {
+        if self.is_watched() {
+            member.standing.bad(self.health(), member.address());
+        }
+        let (upstream, member) = (&self.terms.upstream.name, member.address());
+        tracing::warn!(%upstream, %member, %error, "no answer from the upstream: not connected");
+        Failure::connecting(error)
+    }
+
+    /// With one member there is no choice.
+    pub(super) fn is_watched(&self) -> bool {
+        self.members.len() > 1
+    }
+
+    pub(super) fn members(&self) -> &[Arc<Member>] {
+        &self.members
+    }
+
+    pub(super) const fn health(&self) -> &HealthSettings {
+        &self.terms.upstream.health
+    }
+
+    pub(super) const fn keep_alive(&self) -> Duration {
+        self.terms.keep_alive
+    }
+
+    pub(super) const fn dialer(&self) -> &Dialer {
+        &self.dialer
     }
 }
 
-/// The connection that an answer came on.
-pub(crate) struct Origin(CaptureConnection);
+/// The members that a request could not be connected to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tried(u32);
 
-impl Origin {
-    /// After a doubtful answer no other request may meet what is left on the connection.
-    pub(crate) fn discard(&self) {
-        if let Some(connected) = self.0.connection_metadata().as_ref() {
-            connected.poison();
-        }
+impl Tried {
+    fn has(self, member: usize) -> bool {
+        self.0.checked_shr(u32::try_from(member).unwrap_or(u32::MAX)).is_some_and(|bits| bits & 1 == 1)
+    }
+
+    fn note(&mut self, member: usize) {
+        self.0 |= 1_u32.checked_shl(u32::try_from(member).unwrap_or(u32::MAX)).unwrap_or(0);
     }
 }
-
-/// An answer, or why there is none.
-pub(crate) type Answer = Result<(Response<Incoming>, Origin), Failure>;

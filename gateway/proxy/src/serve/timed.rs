@@ -4,20 +4,46 @@
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::listen::Phase;
-
 /// How long a client that still sends is heard out after its refusal, so that it can read it: closing over
 /// unread bytes resets the connection and takes the answer with it (RFC 9112 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 /// How much of it is read meanwhile.
 const LINGER_BYTES: usize = 16 << 20;
+
+/// How long a connection may be what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// A head, from its first byte to its last; the greeting too.
+    pub(crate) head: Duration,
+    /// No request at all.
+    pub(crate) idle: Duration,
+    /// An answer that the client leaves no window for.
+    pub(crate) stall: Duration,
+}
+
+/// What a connection is doing, as far as its deadlines go.
+pub(super) trait Pace: Unpin {
+    /// Bytes came in; `true` if they begin a head after a pause.
+    fn read(&mut self, bytes: &[u8]) -> bool;
+
+    /// Bytes went out.
+    fn wrote(&mut self, bytes: &[u8]);
+
+    /// Is a head due?
+    fn is_due(&self) -> bool;
+
+    /// Has a head begun?
+    fn is_head(&self) -> bool;
+
+    /// Is the client to be heard out before the connection is dropped?
+    fn lingers(&self) -> bool;
+}
 
 /// The head did not come in time.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -33,11 +59,10 @@ pub(super) fn is_slow_head(error: &hyper::Error) -> bool {
 }
 
 /// Watches over a stream. Timers exist only while something is waited for.
-pub(super) struct Timed<S> {
+pub(super) struct Timed<S, P> {
     stream: S,
-    phase: Arc<Phase>,
-    head: Duration,
-    stall: Duration,
+    pace: P,
+    patience: Patience,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
     lingering: Option<Lingering>,
@@ -48,9 +73,9 @@ struct Lingering {
     left: usize,
 }
 
-impl<S> Timed<S> {
-    pub(super) const fn new(stream: S, phase: Arc<Phase>, head: Duration, stall: Duration) -> Self {
-        Self { stream, phase, head, stall, reading: None, writing: None, lingering: None }
+impl<S, P: Pace> Timed<S, P> {
+    pub(super) const fn new(stream: S, pace: P, patience: Patience) -> Self {
+        Self { stream, pace, patience, reading: None, writing: None, lingering: None }
     }
 
     /// A write that doesn't go on: so long and no longer.
@@ -59,13 +84,13 @@ impl<S> Timed<S> {
             self.writing = None;
             return poll;
         }
-        let stall = self.stall;
+        let stall = self.patience.stall;
         let timer = self.writing.get_or_insert_with(|| Box::pin(sleep(stall)));
         timer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl<S: AsyncRead + Unpin> Timed<S> {
+impl<S: AsyncRead + Unpin, P: Pace> Timed<S, P> {
     /// Reads and forgets until the client is done, or has had its time. Our side is closed already.
     fn hear_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let lingering =
@@ -85,26 +110,27 @@ impl<S: AsyncRead + Unpin> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + Unpin, P: Pace> AsyncRead for Timed<S, P> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
         if poll.is_ready() {
-            if buf.filled().len() > before && self.phase.bytes() {
+            let fresh = buf.filled().get(before..).unwrap_or_default();
+            if !fresh.is_empty() && self.pace.read(fresh) {
                 self.reading = None;
             }
             return poll;
         }
-        if !self.phase.is_due() {
+        if !self.pace.is_due() {
             self.reading = None;
             return Poll::Pending;
         }
-        let head = self.head;
+        let head = self.patience.head;
         let timer = self.reading.get_or_insert_with(|| Box::pin(sleep(head)));
         if timer.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        let begun = self.phase.is_head();
+        let begun = self.pace.is_head();
         Poll::Ready(Err(if begun {
             io::Error::new(io::ErrorKind::TimedOut, SlowHead)
         } else {
@@ -113,9 +139,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, P: Pace> AsyncWrite for Timed<S, P> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = poll {
+            self.pace.wrote(buf.get(..written).unwrap_or_default());
+        }
         self.written(cx, poll)
     }
 
@@ -129,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
             let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
             std::task::ready!(self.written(cx, poll))?;
         }
-        if self.phase.lingers() {
+        if self.pace.lingers() {
             std::task::ready!(self.hear_out(cx));
         }
         Poll::Ready(Ok(()))
@@ -145,6 +174,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if let Poll::Ready(Ok(mut written)) = poll {
+            for buf in bufs {
+                let part = buf.get(..written.min(buf.len())).unwrap_or_default();
+                self.pace.wrote(part);
+                written -= part.len();
+            }
+        }
         self.written(cx, poll)
     }
 }

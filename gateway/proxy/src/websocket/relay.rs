@@ -194,4 +194,6 @@ impl Direction {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -49,6 +49,9 @@ async fn atk_a11_a_malformed_session_cookie_never_passes_without_identity() {
         format!("Cookie: {token}; {token}\r\n"),
         format!("Cookie: {token}\r\nCookie: {token}\r\n"),
         format!("Cookie: x{token}\r\n"),
+        format!("Cookie: {}\r\n", token.replacen('=', " =", 1)),
+        format!("Cookie: {}\r\n", token.replacen('=', "\t=", 1)),
+        format!("Cookie: {}\r\n", token.replacen('=', "= ", 1)),
     ] {
         assert_eq!(world.ask("GET /page", &cookie).await.status, 401, "{cookie}");
     }

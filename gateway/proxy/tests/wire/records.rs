@@ -262,7 +262,7 @@ async fn req_h23_a_held_body_has_thirty_seconds_in_all() {
     let answer = browser.answer().await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (408, vec!["close"]));
     assert_eq!(world.upstream.seen().len(), 1);
-    assert!(world.await_records("request.deny", 1).await[0].contains("\"body-slow\""));
+    assert!(world.await_records("request.deny", 1).await[0].contains("\"slow-body\""));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn what_a_stranger_gets_depends_on_what_he_is() {
     assert!(world.ask("GET /page", "Sec-Fetch-Mode: cors\r\n").await.text().contains(" Problem "));
     assert!(world.ask("GET /page", "Accept: text/html\r\n").await.text().contains(" Problem "));
     let preflight = "Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n";
-    assert_eq!(world.ask("OPTIONS /page", preflight).await.status, 401);
+    assert!(world.ask("OPTIONS /page", preflight).await.text().contains("\"cors\""), "no login helps there");
     assert!(world.upstream.seen().is_empty());
 }
 

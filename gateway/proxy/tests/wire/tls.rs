@@ -23,19 +23,26 @@ fn config(world: &World, alpn: &[&[u8]]) -> ClientConfig {
 }
 
 #[tokio::test]
-async fn tls_1_3_with_http_1_1_and_no_early_data() {
+async fn tls_1_3_with_http_2_where_the_client_speaks_it() {
     let world = World::new().await;
-    let browser = Browser::connect_with(world.address, config(&world, &[b"h2", b"http/1.1"]), CHART).await.unwrap();
-    let session = browser.stream.get_ref().1;
-    assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
-    assert_eq!(session.alpn_protocol(), Some(&b"http/1.1"[..]));
+    for (offered, chosen) in [
+        (&[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])),
+        (&[b"h2"], Some(b"h2")),
+        (&[b"http/1.1"], Some(b"http/1.1")),
+        (&[], None),
+    ] {
+        let browser = Browser::connect_with(world.address, config(&world, offered), CHART).await.unwrap();
+        let session = browser.stream.get_ref().1;
+        assert_eq!(session.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+        assert_eq!(session.alpn_protocol(), chosen);
+    }
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_ours_gets_no_certificate_and_h2_alone_no_connection() {
+async fn a_name_that_is_not_ours_gets_no_certificate_and_another_protocol_no_connection() {
     let world = World::new().await;
     assert!(Browser::connect_with(world.address, config(&world, &[]), "other.hospital.example").await.is_err());
-    assert!(Browser::connect_with(world.address, config(&world, &[b"h2"]), CHART).await.is_err());
+    assert!(Browser::connect_with(world.address, config(&world, &[b"h3"]), CHART).await.is_err());
 }
 
 async fn plain(world: &World, request: &str) -> String {

@@ -139,6 +139,20 @@ async fn req_h25_a_wrong_handshake_of_either_side_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_socket_may_be_silent_for_longer_than_a_head_may_take() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut heard = accepting(&world, ACCEPT);
+    let mut browser = open(&world, &nurse).await;
+    browser.send(MASKED).await;
+    assert_eq!(heard.recv().await.unwrap(), MASKED);
+    // `header_timeout` is a second here.
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
+    browser.send(MASKED).await;
+    assert_eq!(heard.recv().await.expect("the socket is open"), MASKED);
+}
+
+#[tokio::test]
 async fn a_socket_without_a_session_or_a_right_is_refused() {
     let world = World::new().await;
     let clerk = world.login("000101", &[]).await;

@@ -47,6 +47,7 @@ pub(crate) struct World {
     /// Writes locks down and wakes who waits for them.
     pub(crate) sweeper: AbortHandle,
     key: PrivateKeyDer<'static>,
+    main: String,
     current: Current,
     store: Store,
     stop: watch::Sender<bool>,
@@ -112,6 +113,7 @@ impl World {
             plain,
             ca: certificate,
             key,
+            main,
             clock,
             sessions,
             journal,
@@ -131,7 +133,13 @@ impl World {
 
     /// Serves other policy rules from now on.
     pub(crate) fn reload(&self, edit: impl FnOnce(String) -> String) {
-        let next = snapshot(MAIN, &edit(RULES.to_owned()), self.upstream.address, &self.ca, &self.key);
+        self.reload_with(edit, |_| {});
+    }
+
+    /// The same, with what files would have held put in by `fill`.
+    pub(crate) fn reload_with(&self, edit: impl FnOnce(String) -> String, fill: impl FnOnce(&mut Snapshot)) {
+        let mut next = snapshot(&self.main, &edit(RULES.to_owned()), self.upstream.address, &self.ca, &self.key);
+        fill(&mut next);
         let next = self.current.prepare(next).unwrap();
         self.current.install(Arc::clone(&next));
         self.proxy.install(self.proxy.plane(next).unwrap());

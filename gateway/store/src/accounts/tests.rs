@@ -1,6 +1,6 @@
 use super::AccountState::{Active, Disabled, Pending, Suspended};
 use super::*;
-use crate::fixture::{Fixture, facts, person};
+use crate::fixture::{Fixture, facts, on_both_engines, person};
 
 #[test]
 fn nothing_leaves_disabled_and_nothing_returns_to_pending() {
@@ -12,9 +12,7 @@ fn nothing_leaves_disabled_and_nothing_returns_to_pending() {
     assert!(Pending.may_become(Active) && Active.may_become(Suspended) && Suspended.may_become(Active));
 }
 
-#[tokio::test]
-async fn an_account_is_found_by_id_person_and_staff_number_as_it_was_made() {
-    let fixture = Fixture::new().await;
+async fn an_account_is_found_by_id_person_and_staff_number_as_it_was_made(fixture: Fixture) {
     let made = fixture.account("000123").await;
     let store = &fixture.store;
     assert_eq!(made.state, Pending);
@@ -24,18 +22,14 @@ async fn an_account_is_found_by_id_person_and_staff_number_as_it_was_made() {
     assert_eq!(by_staff_no(store, &"123".parse().unwrap()).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_person_has_one_account() {
-    let fixture = Fixture::new().await;
+async fn a_person_has_one_account(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     let person = person(&mut tx, "000001").await;
     insert(&mut tx, person).await.unwrap();
     assert!(matches!(insert(&mut tx, person).await, Err(StoreError::Duplicate { .. })));
 }
 
-#[tokio::test]
-async fn of_two_who_saw_the_same_version_one_wins() {
-    let fixture = Fixture::new().await;
+async fn of_two_who_saw_the_same_version_one_wins(fixture: Fixture) {
     let seen = fixture.account("000001").await;
     let mut tx = fixture.store.begin().await.unwrap();
     let active = set_state(&mut tx, &seen, Active).await.unwrap();
@@ -46,18 +40,14 @@ async fn of_two_who_saw_the_same_version_one_wins() {
     set_state(&mut tx, &active, Disabled).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_transition_that_is_none_is_refused() {
-    let fixture = Fixture::new().await;
+async fn a_transition_that_is_none_is_refused(fixture: Fixture) {
     let seen = fixture.account("000001").await;
     let mut tx = fixture.store.begin().await.unwrap();
     let refused = set_state(&mut tx, &seen, Suspended).await;
     assert!(matches!(refused, Err(StoreError::Transition { from: "pending", to: "suspended", .. })));
 }
 
-#[tokio::test]
-async fn the_change_number_grows_with_each_bump() {
-    let fixture = Fixture::new().await;
+async fn the_change_number_grows_with_each_bump(fixture: Fixture) {
     let account = fixture.account("000001").await;
     let mut tx = fixture.store.begin().await.unwrap();
     bump(&mut tx, account.id).await.unwrap();
@@ -66,4 +56,12 @@ async fn the_change_number_grows_with_each_bump() {
     let _ = tx.commit(facts()).await.unwrap();
     let after = by_id(&fixture.store, account.id).await.unwrap().unwrap();
     assert_eq!((after.change_no, after.version), (account.change_no + 2, account.version));
+}
+
+on_both_engines! {
+    an_account_is_found_by_id_person_and_staff_number_as_it_was_made,
+    a_person_has_one_account,
+    of_two_who_saw_the_same_version_one_wins,
+    a_transition_that_is_none_is_refused,
+    the_change_number_grows_with_each_bump,
 }

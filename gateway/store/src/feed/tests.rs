@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, facts};
+use crate::fixture::{Fixture, facts, on_both_engines};
 use crate::statements::unlisted;
 use crate::value::args;
 use crate::{Change, ChangeKind, Changed, Facts, Store, Unrecorded, change};
@@ -20,9 +20,7 @@ async fn commit(store: &Store, facts: Facts) {
     let _ = store.begin().await.unwrap().commit(facts).await.unwrap();
 }
 
-#[tokio::test]
-async fn atk_a19_every_kind_of_change_is_heard_by_every_listener() {
-    let fixture = Fixture::new().await;
+async fn atk_a19_every_kind_of_change_is_heard_by_every_listener(fixture: Fixture) {
     let mut feeds = [fixture.store.feed().await.unwrap(), fixture.store.feed().await.unwrap()];
     for kind in ChangeKind::ALL {
         commit(&fixture.store, changed(kind)).await;
@@ -34,9 +32,7 @@ async fn atk_a19_every_kind_of_change_is_heard_by_every_listener() {
     }
 }
 
-#[tokio::test]
-async fn a_change_of_another_node_is_heard_without_a_hint() {
-    let fixture = Fixture::new().await;
+async fn a_change_of_another_node_is_heard_without_a_hint(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
@@ -46,18 +42,14 @@ async fn a_change_of_another_node_is_heard_without_a_hint() {
     assert_eq!(feed.next().await, Change::One { seq: 1, kind: theirs.kind, key: theirs.key });
 }
 
-#[tokio::test]
-async fn a_feed_hears_nothing_from_before_it_began() {
-    let fixture = Fixture::new().await;
+async fn a_feed_hears_nothing_from_before_it_began(fixture: Fixture) {
     commit(&fixture.store, changed(ChangeKind::Person)).await;
     let mut feed = fixture.store.feed().await.unwrap();
     commit(&fixture.store, changed(ChangeKind::Account)).await;
     assert!(matches!(feed.next().await, Change::One { seq: 2, kind: ChangeKind::Account, .. }));
 }
 
-#[tokio::test]
-async fn a_listener_that_dropped_its_wait_misses_nothing() {
-    let fixture = Fixture::new().await;
+async fn a_listener_that_dropped_its_wait_misses_nothing(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     for _ in 0..3 {
         let _ = tokio::time::timeout(Duration::from_micros(50), feed.next()).await;
@@ -66,9 +58,7 @@ async fn a_listener_that_dropped_its_wait_misses_nothing() {
     assert!(matches!(feed.next().await, Change::One { seq: 1, .. }));
 }
 
-#[tokio::test]
-async fn more_changes_than_can_be_told_flush() {
-    let fixture = Fixture::new().await;
+async fn more_changes_than_can_be_told_flush(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let many = (0..=change::TELLABLE).map(|_| Changed { kind: ChangeKind::Person, key: Uuid::now_v7() });
     commit(&fixture.store, facts().all_changed(many)).await;
@@ -77,9 +67,7 @@ async fn more_changes_than_can_be_told_flush() {
     assert!(matches!(feed.next().await, Change::One { seq: 2, .. }));
 }
 
-#[tokio::test]
-async fn a_kind_of_change_this_program_does_not_know_flushes() {
-    let fixture = Fixture::new().await;
+async fn a_kind_of_change_this_program_does_not_know_flushes(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
@@ -89,9 +77,7 @@ async fn a_kind_of_change_this_program_does_not_know_flushes() {
     assert_eq!(feed.next().await, Change::Flush);
 }
 
-#[tokio::test]
-async fn a_listener_that_slept_through_the_purge_flushes() {
-    let fixture = Fixture::new().await;
+async fn a_listener_that_slept_through_the_purge_flushes(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     for _ in 0..3 {
         commit(&fixture.store, changed(ChangeKind::Person)).await;
@@ -106,9 +92,7 @@ async fn a_listener_that_slept_through_the_purge_flushes() {
     assert!(matches!(feed.next().await, Change::One { seq: 4, .. }));
 }
 
-#[tokio::test]
-async fn a_listener_too_far_behind_flushes_once_and_goes_on_from_the_head() {
-    let fixture = Fixture::new().await;
+async fn a_listener_too_far_behind_flushes_once_and_goes_on_from_the_head(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     commit(&fixture.store, changed(ChangeKind::Person)).await;
     let mut tx = fixture.store.begin().await.unwrap();
@@ -119,11 +103,21 @@ async fn a_listener_too_far_behind_flushes_once_and_goes_on_from_the_head() {
     assert!(matches!(feed.next().await, Change::One { kind: ChangeKind::Account, .. }));
 }
 
-#[tokio::test]
-async fn a_feed_that_cannot_read_for_a_second_says_flush_and_says_it_again() {
-    let fixture = Fixture::new().await;
+async fn a_feed_that_cannot_read_for_a_second_says_flush_and_says_it_again(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     fixture.store.close().await;
     assert_eq!(feed.next().await, Change::Flush);
     assert_eq!(feed.next().await, Change::Flush);
+}
+
+on_both_engines! {
+    atk_a19_every_kind_of_change_is_heard_by_every_listener,
+    a_change_of_another_node_is_heard_without_a_hint,
+    a_feed_hears_nothing_from_before_it_began,
+    a_listener_that_dropped_its_wait_misses_nothing,
+    more_changes_than_can_be_told_flush,
+    a_kind_of_change_this_program_does_not_know_flushes,
+    a_listener_that_slept_through_the_purge_flushes,
+    a_listener_too_far_behind_flushes_once_and_goes_on_from_the_head,
+    a_feed_that_cannot_read_for_a_second_says_flush_and_says_it_again,
 }

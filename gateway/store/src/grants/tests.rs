@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, on_both_engines};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -21,9 +21,7 @@ async fn roles(tx: &mut Tx, account: AccountId, now: Timestamp) -> Vec<String> {
     of_account(tx, account, now).await.unwrap().into_iter().map(|g| g.role).collect()
 }
 
-#[tokio::test]
-async fn grants_that_hold_now_or_later_are_read_and_those_that_are_over_are_not() {
-    let fixture = Fixture::new().await;
+async fn grants_that_hold_now_or_later_are_read_and_those_that_are_over_are_not(fixture: Fixture) {
     let (a, b) = (fixture.account("000001").await.id, fixture.account("000002").await.id);
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
@@ -36,9 +34,7 @@ async fn grants_that_hold_now_or_later_are_read_and_those_that_are_over_are_not(
     assert_eq!(roles(&mut tx, b, now).await, ["theirs"]);
 }
 
-#[tokio::test]
-async fn a_grant_is_read_as_it_was_given_and_ends_once() {
-    let fixture = Fixture::new().await;
+async fn a_grant_is_read_as_it_was_given_and_ends_once(fixture: Fixture) {
     let account = fixture.account("000001").await;
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
@@ -54,9 +50,7 @@ async fn a_grant_is_read_as_it_was_given_and_ends_once() {
     assert_eq!(after.change_no, account.change_no + 2, "giving and ending both count");
 }
 
-#[tokio::test]
-async fn a_grant_holds_from_its_first_moment_until_before_its_last() {
-    let fixture = Fixture::new().await;
+async fn a_grant_holds_from_its_first_moment_until_before_its_last(fixture: Fixture) {
     let account = fixture.account("000001").await.id;
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
@@ -74,11 +68,16 @@ fn kinds_of_grants_have_names_that_read_back() {
     }
 }
 
-#[tokio::test]
-async fn a_grant_needs_an_account() {
-    let fixture = Fixture::new().await;
+async fn a_grant_needs_an_account(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     let now = tx.now();
     let refused = insert(&mut tx, &grant(AccountId::generate(), "x", now, None)).await;
     assert!(matches!(refused, Err(StoreError::Conflict { what: "account" })));
+}
+
+on_both_engines! {
+    grants_that_hold_now_or_later_are_read_and_those_that_are_over_are_not,
+    a_grant_is_read_as_it_was_given_and_ends_once,
+    a_grant_holds_from_its_first_moment_until_before_its_last,
+    a_grant_needs_an_account,
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Changed;
-use crate::fixture::{Fixture, facts as some_facts};
+use crate::fixture::{Fixture, facts as some_facts, on_both_engines};
 
 fn somebody(staff_no: &str) -> PersonFacts {
     let post = |department: &str, main, from, until| Affiliation {
@@ -36,9 +36,7 @@ async fn insert_committed(fixture: &Fixture, facts: &PersonFacts) -> PersonId {
     id
 }
 
-#[tokio::test]
-async fn a_person_is_read_as_he_was_written_and_sorted() {
-    let fixture = Fixture::new().await;
+async fn a_person_is_read_as_he_was_written_and_sorted(fixture: Fixture) {
     let facts = somebody("000123").sorted();
     let id = insert_committed(&fixture, &facts).await;
     let stored = by_id(&fixture.store, id).await.unwrap().unwrap();
@@ -50,18 +48,14 @@ async fn a_person_is_read_as_he_was_written_and_sorted() {
     assert_eq!(by_staff_no(&fixture.store, &"123".parse().unwrap()).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_staff_number_is_one_persons() {
-    let fixture = Fixture::new().await;
+async fn a_staff_number_is_one_persons(fixture: Fixture) {
     insert_committed(&fixture, &somebody("000123")).await;
     let mut tx = fixture.store.begin().await.unwrap();
     let again = insert(&mut tx, &somebody("000123"), "csv").await;
     assert!(matches!(again, Err(StoreError::Duplicate { .. })));
 }
 
-#[tokio::test]
-async fn an_update_replaces_posts_and_refuses_a_version_that_is_past() {
-    let fixture = Fixture::new().await;
+async fn an_update_replaces_posts_and_refuses_a_version_that_is_past(fixture: Fixture) {
     let id = insert_committed(&fixture, &somebody("000123")).await;
     let mut facts = somebody("000123");
     facts.affiliations.truncate(1);
@@ -94,4 +88,10 @@ fn req_g18_rules_see_the_matching_form_and_pages_the_original() {
     let departments: Vec<_> = facts.hr_facts().affiliations.into_iter().map(|post| post.department).collect();
     assert!(departments.contains(&"3階東病棟".to_owned()), "{departments:?}");
     assert!(facts.affiliations.iter().any(|post| post.department == "３階東病棟"));
+}
+
+on_both_engines! {
+    a_person_is_read_as_he_was_written_and_sorted,
+    a_staff_number_is_one_persons,
+    an_update_replaces_posts_and_refuses_a_version_that_is_past,
 }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::fixture::{Fixture, node, record};
+use crate::fixture::{Fixture, node, on_both_engines, record};
 use crate::statements::unlisted;
 use crate::value::args;
 use crate::{Facts, Reader};
@@ -100,9 +100,8 @@ async fn count(store: &Store, what: crate::statements::Statement) -> i64 {
     Reader::from(store).one::<Count>(what, args![]).await.unwrap().unwrap().n
 }
 
-#[tokio::test]
-async fn records_reach_the_journal_in_commit_order_and_their_committer_hears_of_it() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn records_reach_the_journal_in_commit_order_and_their_committer_hears_of_it(fixture: Fixture) {
+    let paper = Paper::default();
     let running = Running::new(&fixture.store, &paper);
     commit(&fixture.store, &["a", "b"]).await.journaled().await.unwrap();
     assert_eq!(paper.marks(), ["a", "b"]);
@@ -114,9 +113,8 @@ async fn records_reach_the_journal_in_commit_order_and_their_committer_hears_of_
     assert_eq!(count(&fixture.store, ALL_MARKED).await, 0);
 }
 
-#[tokio::test]
-async fn atk_a50_a_crash_between_commit_and_journal_loses_no_record() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn atk_a50_a_crash_between_commit_and_journal_loses_no_record(fixture: Fixture) {
+    let paper = Paper::default();
     let _ = commit(&fixture.store, &["before the crash"]).await;
     let fixture = fixture.crash().await;
     let running = Running::new(&fixture.store, &paper);
@@ -125,9 +123,8 @@ async fn atk_a50_a_crash_between_commit_and_journal_loses_no_record() {
     assert_eq!(paper.marks(), ["before the crash", "after it"]);
 }
 
-#[tokio::test]
-async fn atk_a50_a_crash_between_journal_and_mark_repeats_no_record() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn atk_a50_a_crash_between_journal_and_mark_repeats_no_record(fixture: Fixture) {
+    let paper = Paper::default();
     paper.0.unsynced.store(true, Ordering::SeqCst);
     let running = Running::new(&fixture.store, &paper);
     let committed = commit(&fixture.store, &["once"]).await;
@@ -145,9 +142,8 @@ async fn atk_a50_a_crash_between_journal_and_mark_repeats_no_record() {
     assert_eq!(paper.marks(), ["once", "then"]);
 }
 
-#[tokio::test]
-async fn while_the_journal_fails_nobody_is_told_all_is_well_and_nothing_is_lost() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn while_the_journal_fails_nobody_is_told_all_is_well_and_nothing_is_lost(fixture: Fixture) {
+    let paper = Paper::default();
     paper.0.torn.store(true, Ordering::SeqCst);
     let running = Running::new(&fixture.store, &paper);
     let waited = commit(&fixture.store, &["a"]).await.journaled_within(Duration::from_millis(20)).await;
@@ -160,9 +156,8 @@ async fn while_the_journal_fails_nobody_is_told_all_is_well_and_nothing_is_lost(
     assert_eq!(paper.marks(), ["a", "b"]);
 }
 
-#[tokio::test]
-async fn what_is_committed_before_the_stop_is_carried_before_the_pump_ends() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn what_is_committed_before_the_stop_is_carried_before_the_pump_ends(fixture: Fixture) {
+    let paper = Paper::default();
     for mark in ["a", "b", "c"] {
         let _ = commit(&fixture.store, &[mark]).await;
     }
@@ -170,9 +165,8 @@ async fn what_is_committed_before_the_stop_is_carried_before_the_pump_ends() {
     assert_eq!(paper.marks(), ["a", "b", "c"]);
 }
 
-#[tokio::test]
-async fn more_records_than_one_batch_are_carried_in_order() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn more_records_than_one_batch_are_carried_in_order(fixture: Fixture) {
+    let paper = Paper::default();
     let marks: Vec<String> = (0..600).map(|n| n.to_string()).collect();
     let committed = commit(&fixture.store, &marks.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let running = Running::new(&fixture.store, &paper);
@@ -181,9 +175,8 @@ async fn more_records_than_one_batch_are_carried_in_order() {
     assert_eq!(paper.marks(), marks);
 }
 
-#[tokio::test]
-async fn nothing_overtakes_a_row_that_is_no_record() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn nothing_overtakes_a_row_that_is_no_record(fixture: Fixture) {
+    let paper = Paper::default();
     let _ = commit(&fixture.store, &["a"]).await;
     let mut tx = fixture.store.begin().await.unwrap();
     tx.run(SPOIL, args![]).await.unwrap();
@@ -195,15 +188,12 @@ async fn nothing_overtakes_a_row_that_is_no_record() {
     assert!(paper.marks().is_empty());
 }
 
-#[tokio::test]
-async fn a_store_restored_from_a_backup_gives_no_record_the_number_of_an_old_one() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn a_store_restored_from_a_backup_gives_no_record_the_number_of_an_old_one(fixture: Fixture) {
+    let paper = Paper::default();
     let running = Running::new(&fixture.store, &paper);
     commit(&fixture.store, &["kept"]).await.journaled().await.unwrap();
     running.stop().await;
-    fixture.store.close().await;
-    let (kept, path) = (fixture.folder.path().join("backup"), fixture.path());
-    std::fs::copy(&path, &kept).unwrap();
+    fixture.back_up().await;
 
     let fixture = fixture.crash().await;
     let running = Running::new(&fixture.store, &paper);
@@ -211,8 +201,7 @@ async fn a_store_restored_from_a_backup_gives_no_record_the_number_of_an_old_one
         commit(&fixture.store, &[mark]).await.journaled().await.unwrap();
     }
     running.stop().await;
-    fixture.store.close().await;
-    std::fs::copy(&kept, &path).unwrap();
+    fixture.restore().await;
 
     let fixture = fixture.crash().await;
     let running = Running::new(&fixture.store, &paper);
@@ -221,9 +210,8 @@ async fn a_store_restored_from_a_backup_gives_no_record_the_number_of_an_old_one
     assert_eq!(paper.marks(), ["kept", "x", "y", "z", "new"]);
 }
 
-#[tokio::test]
-async fn what_was_journaled_a_day_ago_is_swept_and_the_rest_stays() {
-    let (fixture, paper) = (Fixture::new().await, Paper::default());
+async fn what_was_journaled_a_day_ago_is_swept_and_the_rest_stays(fixture: Fixture) {
+    let paper = Paper::default();
     let running = Running::new(&fixture.store, &paper);
     commit(&fixture.store, &["old"]).await.journaled().await.unwrap();
     running.stop().await;
@@ -232,4 +220,16 @@ async fn what_was_journaled_a_day_ago_is_swept_and_the_rest_stays() {
     let pump = Pump { store: fixture.store.clone(), ledger: paper };
     pump.try_sweep().await.unwrap();
     assert_eq!((count(&fixture.store, ALL).await, count(&fixture.store, ALL_MARKED).await), (1, 1));
+}
+
+on_both_engines! {
+    records_reach_the_journal_in_commit_order_and_their_committer_hears_of_it,
+    atk_a50_a_crash_between_commit_and_journal_loses_no_record,
+    atk_a50_a_crash_between_journal_and_mark_repeats_no_record,
+    while_the_journal_fails_nobody_is_told_all_is_well_and_nothing_is_lost,
+    what_is_committed_before_the_stop_is_carried_before_the_pump_ends,
+    more_records_than_one_batch_are_carried_in_order,
+    nothing_overtakes_a_row_that_is_no_record,
+    a_store_restored_from_a_backup_gives_no_record_the_number_of_an_old_one,
+    what_was_journaled_a_day_ago_is_swept_and_the_rest_stays,
 }

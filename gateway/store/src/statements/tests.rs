@@ -1,15 +1,13 @@
 use std::collections::BTreeSet;
 
 use super::{ALL, Statement};
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, on_both_engines};
 
 fn all() -> impl Iterator<Item = Statement> {
     ALL.iter().flat_map(|module| module.iter().copied())
 }
 
-#[tokio::test]
-async fn the_engine_reads_every_statement() {
-    let fixture = Fixture::new().await;
+async fn the_engine_reads_every_statement(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     for statement in all() {
         if let Err(error) = tx.connection().prepare(statement).await {
@@ -86,3 +84,5 @@ fn arguments_are_numbered_from_one_without_a_gap() {
         assert!(numbers.iter().copied().eq(1..=numbers.len()), "{}: {numbers:?}", statement.name);
     }
 }
+
+on_both_engines!(the_engine_reads_every_statement);

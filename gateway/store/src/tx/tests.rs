@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, facts, node, person, record};
+use crate::fixture::{Fixture, facts, node, on_both_engines, person, record};
 use crate::statements::unlisted;
 use crate::value::args;
 use crate::{Change, ChangeKind, Changed, Facts, Notice, Reader, Store, StoreError, Unrecorded, accounts};
@@ -38,9 +38,7 @@ async fn count(store: &Store, what: crate::statements::Statement) -> i64 {
     Reader::from(store).one::<Count>(what, args![]).await.unwrap().unwrap().n
 }
 
-#[tokio::test]
-async fn a_dropped_transaction_leaves_nothing() {
-    let fixture = Fixture::new().await;
+async fn a_dropped_transaction_leaves_nothing(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     person(&mut tx, "000001").await;
     drop(tx);
@@ -48,9 +46,7 @@ async fn a_dropped_transaction_leaves_nothing() {
     assert_eq!(tx.all::<Count>(COUNT_PEOPLE, args![]).await.unwrap()[0].n, 0);
 }
 
-#[tokio::test]
-async fn rows_records_changes_and_notices_commit_together() {
-    let fixture = Fixture::new().await;
+async fn rows_records_changes_and_notices_commit_together(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let mut tx = fixture.store.begin().await.unwrap();
     let person = person(&mut tx, "000001").await;
@@ -70,9 +66,7 @@ async fn rows_records_changes_and_notices_commit_together() {
     assert_eq!(feed.next().await, Change::One { seq: 2, kind: ChangeKind::Notice, key });
 }
 
-#[tokio::test]
-async fn a_notice_for_nobody_takes_its_whole_commit_back() {
-    let fixture = Fixture::new().await;
+async fn a_notice_for_nobody_takes_its_whole_commit_back(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     person(&mut tx, "000001").await;
     let notice = Notice { account: model::AccountId::generate(), kind: "welcome", body: "{}".into() };
@@ -82,9 +76,7 @@ async fn a_notice_for_nobody_takes_its_whole_commit_back() {
     assert_eq!(count(&fixture.store, COUNT_OUTBOX).await, 0);
 }
 
-#[tokio::test]
-async fn a_later_transaction_waits_for_an_earlier_one_and_comes_after_it() {
-    let fixture = Fixture::new().await;
+async fn a_later_transaction_waits_for_an_earlier_one_and_comes_after_it(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let (early, late) = (Uuid::now_v7(), Uuid::now_v7());
     let changed = |key| facts().changed(Changed { kind: ChangeKind::Account, key });
@@ -103,9 +95,7 @@ async fn a_later_transaction_waits_for_an_earlier_one_and_comes_after_it() {
     assert_eq!(feed.next().await, Change::One { seq: 2, kind: ChangeKind::Account, key: late });
 }
 
-#[tokio::test]
-async fn changes_of_many_writers_are_seen_in_commit_order_without_a_gap() {
-    let fixture = Fixture::new().await;
+async fn changes_of_many_writers_are_seen_in_commit_order_without_a_gap(fixture: Fixture) {
     let mut feed = fixture.store.feed().await.unwrap();
     let writers: Vec<_> = (0..40)
         .map(|_| {
@@ -127,9 +117,18 @@ async fn changes_of_many_writers_are_seen_in_commit_order_without_a_gap() {
     }
 }
 
-#[tokio::test]
-async fn a_view_sees_one_state_throughout() {
-    let fixture = Fixture::new().await;
+async fn a_transaction_in_which_a_statement_failed_commits_nothing(fixture: Fixture) {
+    let mut tx = fixture.store.begin().await.unwrap();
+    let person = person(&mut tx, "000001").await;
+    accounts::insert(&mut tx, person).await.unwrap();
+    let again = accounts::insert(&mut tx, person).await;
+    assert!(matches!(again, Err(StoreError::Duplicate { .. })), "{again:?}");
+    let committed = tx.commit_unrecorded(Unrecorded::Housekeeping).await;
+    assert!(matches!(committed, Err(StoreError::Spoilt)), "{committed:?}");
+    assert_eq!(count(&fixture.store, COUNT_PEOPLE).await, 0);
+}
+
+async fn a_view_sees_one_state_throughout(fixture: Fixture) {
     let mut view = fixture.store.view().await.unwrap();
     let number = "000001".parse().unwrap();
     assert!(accounts::by_staff_no(&mut view, &number).await.unwrap().is_none());
@@ -138,18 +137,14 @@ async fn a_view_sees_one_state_throughout() {
     assert!(accounts::by_staff_no(&fixture.store, &number).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_reader_cannot_write() {
-    let fixture = Fixture::new().await;
+async fn a_reader_cannot_write(fixture: Fixture) {
     assert!(Reader::from(&fixture.store).all::<Count>(WRITE_BY_READING, args![]).await.is_err());
     let mut view = fixture.store.view().await.unwrap();
     assert!(Reader::from(&mut view).all::<Count>(WRITE_BY_READING, args![]).await.is_err());
 }
 
-#[tokio::test]
-async fn a_second_process_is_kept_out_until_the_first_is_gone() {
-    let fixture = Fixture::new().await;
-    let again = Store::open(&fixture.path(), node(), fixture.clock.clone()).await;
+async fn a_second_process_is_kept_out_until_the_first_is_gone(fixture: Fixture) {
+    let again = Store::open(fixture.place(), node(), fixture.clock.clone()).await;
     assert!(matches!(again, Err(StoreError::InUse { .. })), "{again:?}");
     let fixture = fixture.crash().await;
     fixture.store.begin().await.unwrap();
@@ -157,7 +152,7 @@ async fn a_second_process_is_kept_out_until_the_first_is_gone() {
 
 #[tokio::test]
 async fn the_files_are_for_their_owner_alone() {
-    let fixture = Fixture::new().await;
+    let fixture = Fixture::on_sqlite().await;
     fixture.account("000001").await;
     let mut seen = 0;
     for entry in std::fs::read_dir(fixture.folder.path()).unwrap() {
@@ -169,44 +164,38 @@ async fn the_files_are_for_their_owner_alone() {
     assert!(seen >= 3, "database, write-ahead log and lock file");
 }
 
-#[tokio::test]
-async fn a_schema_from_tomorrow_is_refused() {
-    let fixture = Fixture::new().await;
+async fn a_schema_from_tomorrow_is_refused(fixture: Fixture) {
     let mut tx = fixture.store.begin().await.unwrap();
     tx.run(NEWER_SCHEMA, args![vec![0_u8]]).await.unwrap();
     tx.commit_unrecorded(Unrecorded::Housekeeping).await.unwrap();
-    let (path, clock) = (fixture.path(), fixture.clock.clone());
     fixture.store.close().await;
-    let Fixture { store, folder, .. } = fixture;
-    drop(store);
-    let opened = Store::open(&path, node(), clock).await;
+    let (place, clock, ground) = fixture.abandoned();
+    let opened = Store::open(place, node(), clock).await;
     assert!(matches!(opened, Err(StoreError::Schema(_))), "{opened:?}");
-    drop(folder);
+    drop(ground);
 }
 
-#[tokio::test]
-async fn a_record_waits_for_the_journal_in_vain_without_a_pump() {
-    let fixture = Fixture::new().await;
+async fn a_record_waits_for_the_journal_in_vain_without_a_pump(fixture: Fixture) {
     let committed = fixture.store.begin().await.unwrap().commit(facts()).await.unwrap();
     let waited = committed.journaled_within(Duration::from_millis(5)).await;
     assert!(matches!(waited, Err(StoreError::NotJournaled { .. })), "{waited:?}");
 }
 
-#[tokio::test]
-async fn req_c34_authenticators_and_proofs_cannot_be_deleted() {
-    let fixture = Fixture::new().await;
+async fn req_c34_authenticators_and_proofs_cannot_be_deleted(fixture: Fixture) {
     let account = fixture.account("000001").await.id;
     let (bound, proof) = (Uuid::now_v7(), Uuid::now_v7());
     let mut tx = fixture.store.begin().await.unwrap();
     tx.run(BIND, args![bound, account, vec![1_u8]]).await.unwrap();
     tx.run(PROOF, args![proof, account]).await.unwrap();
-    assert!(tx.run(UNBIND, args![bound]).await.is_err());
-    assert!(tx.run(UNPROOF, args![proof]).await.is_err());
+    let _ = tx.commit(facts()).await.unwrap();
+    for (statement, id) in [(UNBIND, bound), (UNPROOF, proof)] {
+        let mut tx = fixture.store.begin().await.unwrap();
+        assert!(tx.run(statement, args![id]).await.is_err());
+        assert!(matches!(tx.commit(facts()).await, Err(StoreError::Spoilt)));
+    }
 }
 
-#[tokio::test]
-async fn an_account_has_one_active_session_to_a_slot() {
-    let fixture = Fixture::new().await;
+async fn an_account_has_one_active_session_to_a_slot(fixture: Fixture) {
     let account = fixture.account("000001").await.id;
     let mut tx = fixture.store.begin().await.unwrap();
     for state in ["active", "locked", "locked", "ended"] {
@@ -214,4 +203,20 @@ async fn an_account_has_one_active_session_to_a_slot() {
     }
     let second = tx.run(SESSION, args![Uuid::now_v7(), account, "active"]).await;
     assert!(matches!(second, Err(StoreError::Duplicate { .. })), "{second:?}");
+}
+
+on_both_engines! {
+    a_dropped_transaction_leaves_nothing,
+    rows_records_changes_and_notices_commit_together,
+    a_notice_for_nobody_takes_its_whole_commit_back,
+    a_later_transaction_waits_for_an_earlier_one_and_comes_after_it,
+    changes_of_many_writers_are_seen_in_commit_order_without_a_gap,
+    a_transaction_in_which_a_statement_failed_commits_nothing,
+    a_view_sees_one_state_throughout,
+    a_reader_cannot_write,
+    a_second_process_is_kept_out_until_the_first_is_gone,
+    a_schema_from_tomorrow_is_refused,
+    a_record_waits_for_the_journal_in_vain_without_a_pump,
+    req_c34_authenticators_and_proofs_cannot_be_deleted,
+    an_account_has_one_active_session_to_a_slot,
 }

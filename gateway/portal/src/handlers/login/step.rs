@@ -23,13 +23,15 @@ pub(crate) struct Step<'a> {
     name: Option<Plain>,
     status: StatusCode,
     error: Option<String>,
+    /// Said on the page of the passkey in place of its usual line.
+    line: Option<String>,
 }
 
 impl<'a> Step<'a> {
     /// The first step, before there is an interaction.
     pub(crate) fn first(visit: &'a Visit) -> Self {
         let i = String::new();
-        Self { visit, i, confirms: false, app: None, name: None, status: StatusCode::OK, error: None }
+        Self { visit, i, confirms: false, app: None, name: None, status: StatusCode::OK, error: None, line: None }
     }
 
     /// A step of an interaction.
@@ -49,6 +51,11 @@ impl<'a> Step<'a> {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, error: Some(self.visit.t.say("login-failed")), ..self }
     }
 
+    /// The password was right, and nothing is bound that goes with it.
+    pub(crate) fn only_passkey(self) -> Self {
+        Self { line: Some(self.visit.t.say("login-only-passkey")), ..self }
+    }
+
     pub(crate) fn name(self) -> Response {
         let frame = self.visit.frame(Some(("/login", &[("i", &self.i), ("by", "name")])));
         let form = self.visit.form_of(&self.i);
@@ -64,7 +71,7 @@ impl<'a> Step<'a> {
             locked: false,
             named: self.named(),
             person: self.person(),
-            line: Some(t.say("login-passkey-line")),
+            line: Some(self.line.clone().unwrap_or_else(|| t.say("login-passkey-line"))),
             action: format!("/login/passkey?i={i}"),
             kind: "get",
             options: next.passkey,
@@ -73,7 +80,36 @@ impl<'a> Step<'a> {
             form: self.visit.form_of(i),
             failed: t.say("passkey-failed"),
             button: t.say(if self.confirms { "confirm-passkey-button" } else { "login-passkey-button" }),
-            links: self.links(&[("&by=password", "login-by-password")]),
+            links: if self.line.is_some() {
+                self.links(&[])
+            } else {
+                self.links(&[("&by=password", "login-by-password")])
+            },
+            logout: None,
+            error: self.error,
+        };
+        pages::answer(self.status, &page)
+    }
+
+    /// The security key, after the password.
+    pub(crate) fn key(self, next: Next) -> Response {
+        let (t, i) = (&self.visit.t, &self.i);
+        let page = PasskeyStep {
+            frame: self.visit.frame(Some(("/login", &[("i", i)]))),
+            title: self.title("login-key-title"),
+            locked: false,
+            named: self.named(),
+            person: self.person(),
+            line: Some(t.say("login-key-line")),
+            action: format!("/login/key?i={i}"),
+            kind: "get",
+            options: next.key.unwrap_or_default(),
+            start: self.error.is_none(),
+            renew: format!("/login?i={i}"),
+            form: self.visit.form_of(i),
+            failed: t.say("passkey-failed"),
+            button: t.say("login-key-button"),
+            links: if next.totp { self.links(&[("&by=code", "login-by-code")]) } else { self.links(&[]) },
             logout: None,
             error: self.error,
         };
@@ -91,14 +127,15 @@ impl<'a> Step<'a> {
         pages::answer(self.status, &page)
     }
 
-    pub(crate) fn code(self) -> Response {
-        let t = &self.visit.t;
+    /// The verification code; `beside` a security key that would do as well.
+    pub(crate) fn code(self, beside: bool) -> Response {
+        let (t, by) = (&self.visit.t, if beside { "&by=code" } else { "" });
         let page = SecretStep {
             line: Some(t.say("login-code-line")),
-            action: format!("/login/totp?i={}", self.i),
+            action: format!("/login/totp?i={}{by}", self.i),
             username: None,
             button: t.say(if self.confirms { "act-continue" } else { "act-login" }),
-            links: self.links(&[]),
+            links: if beside { self.links(&[("", "login-by-key")]) } else { self.links(&[]) },
             ..self.secret(Field::Code, "login-code-title")
         };
         pages::answer(self.status, &page)

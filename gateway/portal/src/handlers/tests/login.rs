@@ -378,3 +378,30 @@ async fn an_enter_that_is_no_page_of_its_own_redeems_nothing_and_keeps_no_code()
     }
     assert_eq!(enter(&mut browser, &there).await.place(), "/");
 }
+
+#[tokio::test]
+async fn atk_a47_a_stranger_at_the_same_address_uses_up_nobodys_unlocking() {
+    let house = House::open().await;
+    let mut browser = house.logged_in(NURSE).await;
+    let form = browser.get(AUTH, "/").await.form("/lock");
+    browser.post(AUTH, "/lock", &[("t", &form)]).await;
+    let page = browser.open("/lock").await;
+    let form = page.form("/unlock/passkey");
+    let i = page.body.split("/unlock/passkey?i=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut stranger = house.browser();
+    let tried = async |stranger: &mut Browser<'_>| stranger.post(AUTH, "/login/name", &[("name", "x")]).await.status;
+    while tried(&mut stranger).await != StatusCode::TOO_MANY_REQUESTS {}
+    let place = format!("/unlock/password?i={i}");
+    let got = browser.post(AUTH, &place, &[("t", &form), ("secret", "not the password")]).await;
+    assert_eq!(got.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", got.body);
+    // Her own tries have their bound all the same.
+    let mut last = got;
+    for _ in 0..500 {
+        last = browser.post(AUTH, &place, &[("t", &form), ("secret", "not the password")]).await;
+        if last.status == StatusCode::TOO_MANY_REQUESTS {
+            break;
+        }
+    }
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(last.body.contains(&format!("href=\"/lock?i={i}\"")), "back to the lock page: {}", last.body);
+}

@@ -17,6 +17,15 @@ async fn the_launcher_shows_what_the_policy_permits_here_and_now() {
 }
 
 #[tokio::test]
+async fn the_launcher_leads_nobody_to_a_start_page_that_he_would_be_refused() {
+    let house = House::open().await;
+    // May administer the chart, and not open it; may administer the gateway.
+    let page = house.logged_in(ADMIN).await.get(AUTH, "/").await;
+    assert!(!page.body.contains("chart.sekimori.localhost"), "{}", page.body);
+    assert!(page.body.contains("いま使えるアプリはありません") && page.body.contains("href=\"/cli\""), "{}", page.body);
+}
+
+#[tokio::test]
 async fn req_s02_one_press_locks_and_the_same_cookie_opens_nothing_until_unlocked() {
     let house = House::open().await;
     let mut browser = house.logged_in(NURSE).await;

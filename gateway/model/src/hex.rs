@@ -1,9 +1,9 @@
-//! Lower-case hexadecimal.
+//! Lower-case hexadecimal, as records, hashes and names of sessions have it.
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// The 64 digits of a SHA-256 value.
-pub(crate) fn digits(bytes: &[u8; 32]) -> [u8; 64] {
+pub fn digits(bytes: &[u8; 32]) -> [u8; 64] {
     let mut out = [0; 64];
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
         if let [high, low] = pair {
@@ -15,12 +15,12 @@ pub(crate) fn digits(bytes: &[u8; 32]) -> [u8; 64] {
 }
 
 /// The digits of any bytes.
-pub(crate) fn of(bytes: &[u8]) -> String {
+pub fn of(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).map(char::from).collect()
 }
 
 /// The 32 bytes behind 64 lower-case digits; nothing else.
-pub(crate) fn parse(text: &[u8]) -> Option<[u8; 32]> {
+pub fn parse(text: &[u8]) -> Option<[u8; 32]> {
     if text.len() != 64 {
         return None;
     }
