@@ -120,6 +120,9 @@ pub(crate) enum AppCommand {
         /// By whom its certificate is signed (PEM), for https; the system's own authorities when left out.
         #[arg(long)]
         ca: Option<PathBuf>,
+        /// Write the policy file here instead of showing it; a file that is there is left as it is.
+        #[arg(long)]
+        policy: Option<PathBuf>,
     },
 }
 

@@ -11,6 +11,9 @@ mod scripts;
 mod skeleton;
 mod survey;
 
+use std::fs;
+use std::io::Write as _;
+
 use config::UpstreamAddress;
 use serde_json::json;
 
@@ -20,7 +23,7 @@ use fetch::Visitor;
 
 /// Visits the application and reports.
 pub(crate) async fn app(command: AppCommand) -> Result<Answer, Failure> {
-    let AppCommand::Probe { url, name, host, ca } = command;
+    let AppCommand::Probe { url, name, host, ca, policy: file } = command;
     let (upstream, start) = address(&url)?;
     let name = name.unwrap_or_else(|| "app".to_owned());
     let host = host.unwrap_or_else(|| format!("{name}.hospital.example"));
@@ -33,10 +36,21 @@ pub(crate) async fn app(command: AppCommand) -> Result<Answer, Failure> {
         .map(|finding| json!({ "about": finding.about, "found": finding.found, "advice": finding.advice }))
         .collect();
     let value = json!({ "asked": survey.asked(), "findings": told, "policy": policy });
-    Ok(Answer::good(value).in_lines(lines(&survey, &findings, &policy, &name)))
+    let last = match &file {
+        Some(file) => {
+            let written = fs::File::create_new(file).and_then(|mut file| file.write_all(policy.as_bytes()));
+            written.map_err(|error| Failure::local(format!("{}: {error}", file.display())))?;
+            vec![format!("The policy to begin with is in {}.", file.display())]
+        }
+        None => {
+            let head = format!("# ---- policy/{name}.toml, to begin with ----");
+            [head].into_iter().chain(policy.lines().map(str::to_owned)).collect()
+        }
+    };
+    Ok(Answer::good(value).in_lines(lines(&survey, &findings, last)))
 }
 
-fn lines(survey: &survey::Survey, findings: &[findings::Finding], policy: &str, name: &str) -> Vec<String> {
+fn lines(survey: &survey::Survey, findings: &[findings::Finding], last: Vec<String>) -> Vec<String> {
     let mut lines =
         vec![format!("Asked for {} pages and scripts of {}.", survey.asked(), survey.upstream), String::new()];
     for finding in findings {
@@ -44,8 +58,7 @@ fn lines(survey: &survey::Survey, findings: &[findings::Finding], policy: &str, 
         lines.push(format!("  -> {}", finding.advice));
     }
     lines.push(String::new());
-    lines.push(format!("# ---- policy/{name}.toml, to begin with ----"));
-    lines.extend(policy.lines().map(str::to_owned));
+    lines.extend(last);
     lines
 }
 

@@ -246,7 +246,8 @@ table! {
         argon2_passes: u32 = integer(2..=16), default("3"), "3";
         /// Password hashes computed at the same time; times `argon2_memory` is what logins take at most.
         hash_concurrency: usize = integer(1..=64), default("2").restart(), "2";
-        /// Login steps a minute from one address; further ones are answered 429.
+        /// Login steps a minute from one address (IPv6: one /64), and, counted apart, unlocks and confirmations a
+        /// minute in one session; further ones are answered 429.
         attempts_per_minute: u32 = integer(1..=10_000), default("60"), "60";
     }
 }

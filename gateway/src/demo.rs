@@ -95,10 +95,10 @@ fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), Failure> {
         move |source| Failure::Write { path, source }
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(var).map_err(failed(var))?;
-    let hosts = [format!("auth.{DOMAIN}"), format!("chart.{DOMAIN}")];
+    let file = hospital::write(var, ports)?;
+    let hosts = hosts(&file);
     let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
     let issued = certificates::issue(var, DOMAIN, &hosts, Clock::system().now())?;
-    let file = hospital::write(var, ports)?;
     let key = var.join("master.key");
     if !key.exists() {
         config::new_master_key(&key)?;
@@ -107,6 +107,17 @@ fn furnish(var: &Path, ports: Ports) -> Result<(PathBuf, Issued), Failure> {
     let text = format!("api = \"https://auth.{DOMAIN}:{}\"\nca = \"ca.pem\"\n", ports.https);
     fs::write(&client, text).map_err(failed(&client))?;
     Ok((file, issued))
+}
+
+/// The hosts to be certified: the demo's own, and those of apps that somebody has added to its policy folder.
+/// What is wrong with those is told when the whole is loaded.
+fn hosts(file: &Path) -> Vec<String> {
+    let mut hosts = vec![format!("auth.{DOMAIN}"), format!("chart.{DOMAIN}")];
+    if let Ok(snapshot) = config::Source::read(file).parse() {
+        let added = snapshot.apps.iter().map(|app| app.host.to_string());
+        hosts.extend(added.filter(|host| !hosts.contains(host)).collect::<Vec<_>>());
+    }
+    hosts
 }
 
 async fn serve_chart(listener: TcpListener, stopping: watch::Receiver<bool>) {

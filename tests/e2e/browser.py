@@ -3,6 +3,8 @@
 import base64
 import contextlib
 import hashlib
+import os
+import pathlib
 
 from hospital import wait_until
 
@@ -75,6 +77,12 @@ class Person:
         page.wait_for_url(lambda url: not url.startswith(asking), timeout=10000)
         return self
 
+    def carry(self, **options):
+        """One more authenticator in the pocket: a security key that feels a touch and remembers nobody."""
+        return self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": {
+            "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "usb", "hasResidentKey": False,
+            "hasUserVerification": False, "automaticPresenceSimulation": True, **options}})["authenticatorId"]
+
     def away(self, away=True):
         """Nobody touches the passkey for now: pages that ask for it wait."""
         self.cdp.send("WebAuthn.setAutomaticPresenceSimulation", {
@@ -82,3 +90,35 @@ class Person:
 
     def close(self):
         self.context.close()
+
+
+SIZES = [(800, 1280), (1280, 720)]  # a tablet upright, and the smallest screen of a terminal
+
+
+def look(page, name):
+    """What must hold for every page of ours on both screens; pictures of it in `SEKIMORI_PICTURES`."""
+    for width, height in SIZES:
+        page.set_viewport_size({"width": width, "height": height})
+        if folder := os.environ.get("SEKIMORI_PICTURES"):
+            page.screenshot(path=pathlib.Path(folder) / f"{name}-{width}.png", full_page=True)
+        seen = page.evaluate(SEEN)
+        assert seen["wide"] <= 0, f"{name} scrolls sideways at {width}"
+        assert seen["low"] == [], f"{name}: too small for gloves"
+        assert all(below <= 0 for below in seen["main"]), f"{name}: the main button is below the fold at {width}"
+        assert seen["headings"] == 1 and seen["title"] and not seen["missing"], name
+    return seen
+
+
+SEEN = """() => {
+    const box = (e) => e.getBoundingClientRect();
+    const shown = (e) => box(e).width > 1 && getComputedStyle(e).visibility !== "hidden";
+    const all = (which) => [...document.querySelectorAll(which)].filter(shown);
+    return {
+        tall: document.documentElement.scrollHeight - innerHeight,
+        wide: document.documentElement.scrollWidth - innerWidth,
+        low: all("button, a.button, input:not([type=hidden])").filter((e) => box(e).height < 48)
+            .map((e) => e.outerHTML),
+        main: all(".main").map((e) => box(e).bottom - innerHeight),
+        title: document.title, headings: all("h1").length, lang: document.documentElement.lang,
+        missing: document.body.innerText.includes("\\u27e8"),
+    }; }"""

@@ -46,7 +46,7 @@ class Pod:
     def __init__(self, folder):
         self.folder, self.image = folder, Image()
         self.compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-        self.running = {}
+        self.running, self.store, self.store_place = {}, None, None
         self.volumes = {name: self._volume(name) for name in self.compose["volumes"]}
         self.root = self._root()
         self.net = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep infinity"],
@@ -152,7 +152,7 @@ class Pod:
             shutil.chown(folder, "postgres")
         sockets.chmod(0o3777)
         subprocess.run(["mount", "--bind", sockets, self._made(place / "socket")], check=True)
-        self.store, self.store_place = None, place
+        self.store_place = place
         as_postgres = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
         subprocess.run([*as_postgres, programs / "initdb", "-D", place / "data", "-U", environment["POSTGRES_USER"],
                         "-A", environment["POSTGRES_HOST_AUTH_METHOD"], "-E", "UTF8", "--no-sync"],
@@ -190,14 +190,12 @@ class Pod:
         return process.wait(30)
 
     def close(self):
-        for process in self.running.values():
+        for process in [*self.running.values(), self.net]:
             process.kill()
             process.wait()
-        if getattr(self, "store", None):
+        if self.store:
             self.store.send_signal(signal.SIGINT)
             self.store.wait(30)
-        if getattr(self, "store_place", None):
+        if self.store_place:
             subprocess.run(["umount", "-l", self.store_place / "socket"], check=False)
             shutil.rmtree(self.store_place, ignore_errors=True)
-        self.net.kill()
-        self.net.wait()

@@ -31,12 +31,11 @@ class Passkey:
         self.counter = 0
         self.rp_id = None
 
-    def register(self, options: dict) -> dict:
+    def register(self, options: dict, flags=USER_PRESENT | USER_VERIFIED) -> dict:
         options = options.get("publicKey", options)
         self.rp_id = options["rp"]["id"]
         client = self._client_data("webauthn.create", options["challenge"], self.origin)
-        flags = USER_PRESENT | USER_VERIFIED | ATTESTED
-        data = self._authenticator_data(self.rp_id, flags, self._next())
+        data = self._authenticator_data(self.rp_id, flags | ATTESTED, self._next())
         data += bytes(16) + struct.pack(">H", len(self.id)) + self.id + self._cose_key()
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
         return self._credential({

@@ -31,6 +31,11 @@ class File:
         with contextlib.closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as store:
             return store.execute(sql).fetchone()[0]
 
+    def change(self, sql):
+        """What only somebody at the machine could do."""
+        with contextlib.closing(sqlite3.connect(self.file, timeout=10)) as store, store:
+            store.execute(sql)
+
 
 class Database:
     """PostgreSQL."""
@@ -51,6 +56,9 @@ class Database:
 
     def number(self, sql):
         return int(self.server.psql(self.name, sql))
+
+    def change(self, sql):
+        self.server.psql(self.name, sql)
 
     def save(self, to):
         self._run("pg_dump", "-Fc", "-f", to, self.name)

@@ -397,6 +397,37 @@ def test_one_slow_answer_holds_up_none_of_its_neighbours(two, seen):
     assert line.answer(1).status == 200
 
 
+def test_a_client_of_another_make_speaks_with_it(hospital, two, seen):
+    """The library h2 keeps its own account of states and windows, and complains of a peer that breaks the rules."""
+    import h2.connection
+    import h2.events
+
+    body, answer = os.urandom(3 * MIB), os.urandom(3 * MIB)
+    seen.answer = lambda request, connection: connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+    peer = h2.connection.H2Connection()
+    context = ssl.create_default_context(cafile=hospital.ca)
+    context.set_alpn_protocols(["h2"])
+    got, status, ended = b"", None, False
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", hospital.https), 10), server_hostname=two.host) as line:
+        peer.initiate_connection()
+        peer.send_headers(1, two.fields("PUT /write/a"))
+        sent = 0
+        while not ended:
+            while sent < len(body) and (room := min(peer.local_flow_control_window(1), peer.max_outbound_frame_size)):
+                peer.send_data(1, body[sent:sent + room], end_stream=sent + room >= len(body))
+                sent += room
+            line.sendall(peer.data_to_send())
+            for event in peer.receive_data(line.recv(65536)):
+                if isinstance(event, h2.events.ResponseReceived):
+                    status = dict(event.headers)[b":status"]
+                elif isinstance(event, h2.events.DataReceived):
+                    got += event.data
+                    peer.acknowledge_received_data(event.flow_controlled_length, 1)
+                ended = ended or isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated))
+    assert (status, got == answer, seen.requests[0].body == body) == (b"200", True, True)
+
+
 def test_the_portal_speaks_http_2_too(hospital, two):
     line = Http2(hospital.https, hospital.ca, f"auth.{DOMAIN}")
     page = [(":method", "GET"), (":scheme", "https"), (":authority", f"auth.{DOMAIN}:{hospital.https}"), (":path", "/login"),

@@ -7,12 +7,13 @@ import re
 import shutil
 import signal
 import socket
+import time
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as families
 
 from conftest import CLERK, NURSE
-from hospital import Hospital, Staff, wait_until
+from hospital import Hospital, Staff, free_port, wait_until
 from time_server import TimeServer
 
 PASSWORD = "correct horse battery 7 staple"
@@ -53,7 +54,7 @@ def metrics(hospital):
 # Health and readiness
 
 
-def test_health_is_told_on_its_own_listener_and_nowhere_else(hospital):
+def test_atk_a37_health_is_told_on_its_own_listener_and_nowhere_else(hospital):
     assert hospital.health("/healthz") == (200, '{"alive":true}')
     assert readiness(hospital)["ready"]
     assert hospital.health("/")[0] == hospital.health("/admin")[0] == 404
@@ -83,6 +84,18 @@ def test_before_a_stop_readiness_says_so_while_people_are_still_served(start):
     assert hospital.process.wait(20) == 0
     assert not (hospital.folder / "var" / "health.sock").exists()
     assert hospital.records("process.stop")[-1]["detail"]["signal"] == "SIGTERM"
+
+
+def test_sekimorictl_health_tells_ready_draining_and_gone_apart(start):
+    hospital = start({"server": {"health": f'"127.0.0.1:{free_port()}"', "stop_delay": '"2s"'}})
+    ask = ["health", "--config", str(hospital.file)]
+    wait_until(lambda: "serving" in hospital.log(), "it serves")
+    assert hospital.ctl(*ask, client=False)["ready"] is True
+    hospital.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "stopping" in hospital.log(), "it drains")
+    assert hospital.ctl(*ask, client=False, expect=1)["reasons"] == ["draining"]
+    assert hospital.process.wait(20) == 0
+    hospital.ctl(*ask, client=False, expect=4)
 
 
 def test_a_second_signal_does_not_wait(start):
@@ -143,7 +156,7 @@ def test_whoever_asks_for_what_is_not_there_makes_no_new_rows(hospital):
 # Logs
 
 
-def test_d16_logs_hold_no_secret_and_nobody_at_any_level(tmp_path_factory, recorder):
+def test_req_d16_logs_hold_no_secret_and_nobody_at_any_level(tmp_path_factory, recorder):
     """The whole story with everything logged that can be, and then a search for every secret of it."""
     hospital = Hospital(tmp_path_factory.mktemp("logs"), {"recorder": recorder.port}, {"log": {"level": '"trace"'}})
     hospital.prepare()
@@ -225,7 +238,9 @@ class Manager:
 
     def hear(self, word):
         """The next message with this word in it."""
+        deadline = time.monotonic() + 10
         while True:
+            assert time.monotonic() < deadline, f"not told {word}: {self.heard}"
             self.heard.append(self.socket.recv(4096).decode())
             if word in self.heard[-1].splitlines():
                 return self.heard[-1]

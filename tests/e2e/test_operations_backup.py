@@ -109,7 +109,7 @@ def test_atk_a54_beside_a_living_journal_a_restored_store_revives_nothing_that_h
     assert verified(site)[0]
 
 
-def test_s24_a_site_that_lost_everything_goes_on_from_its_backup_and_the_key_in_the_safe(site, tmp_path):
+def test_req_s24_a_site_that_lost_everything_goes_on_from_its_backup_and_the_key_in_the_safe(site, tmp_path):
     nurse = site.hire(NURSE)
     nurse.login(site.origin("recorder") + "/")
     cookie = nurse.cookie("recorder")
@@ -149,7 +149,7 @@ def test_s24_a_site_that_lost_everything_goes_on_from_its_backup_and_the_key_in_
     assert nurse.login(site.origin("recorder") + "/").status == 200
 
 
-def test_s24_a_backup_made_while_people_work_is_whole_and_on_record(site, tmp_path):
+def test_req_s24_a_backup_made_while_people_work_is_whole_and_on_record(site, tmp_path):
     nurse = site.hire(NURSE)
     recorder = site.origin("recorder")
     nurse.login(recorder + "/")

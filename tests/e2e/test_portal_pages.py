@@ -1,13 +1,11 @@
 """The portal from outside: every route with and without authority, and the pages as a person sees them."""
 
-import os
-import pathlib
 import re
 import urllib.parse
 
 import pytest
 
-from browser import Person, browsing
+from browser import Person, browsing, look
 from conftest import CLERK, NURSE
 from hospital import DOMAIN, ROOT, Staff
 from web import FETCH, NAVIGATION
@@ -261,38 +259,6 @@ def test_a_frame_that_needs_a_login_or_an_unlock_shows_one_button(ward, people, 
 def browser(ward):
     with browsing(ward) as browser:
         yield browser
-
-
-SIZES = [(800, 1280), (1280, 720)]  # a tablet upright, and the smallest screen of a terminal
-
-
-def look(page, name):
-    """What must hold for every page of ours on both screens; pictures of it in `SEKIMORI_PICTURES`."""
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        if folder := os.environ.get("SEKIMORI_PICTURES"):
-            page.screenshot(path=pathlib.Path(folder) / f"{name}-{width}.png", full_page=True)
-        seen = page.evaluate(SEEN)
-        assert seen["wide"] <= 0, f"{name} scrolls sideways at {width}"
-        assert seen["low"] == [], f"{name}: too small for gloves"
-        assert all(below <= 0 for below in seen["main"]), f"{name}: the main button is below the fold at {width}"
-        assert seen["headings"] == 1 and seen["title"] and not seen["missing"], name
-    return seen
-
-
-SEEN = """() => {
-    const box = (e) => e.getBoundingClientRect();
-    const shown = (e) => box(e).width > 1 && getComputedStyle(e).visibility !== "hidden";
-    const all = (which) => [...document.querySelectorAll(which)].filter(shown);
-    return {
-        tall: document.documentElement.scrollHeight - innerHeight,
-        wide: document.documentElement.scrollWidth - innerWidth,
-        low: all("button, a.button, input:not([type=hidden])").filter((e) => box(e).height < 48)
-            .map((e) => e.outerHTML),
-        main: all(".main").map((e) => box(e).bottom - innerHeight),
-        title: document.title, headings: all("h1").length, lang: document.documentElement.lang,
-        missing: document.body.innerText.includes("\\u27e8"),
-    }; }"""
 
 
 def send(page, action):

@@ -212,6 +212,29 @@ def test_req_h37_a_reload_that_asks_for_more_ends_what_was_shaken_hands_on_befor
         made.shake(RECORDER, made.nurse, made.nurse_key)
 
 
+def test_req_h27_and_h37_a_certificate_taken_back_ends_the_streams_it_opened(tmp_path, recorder, seen, started):
+    made = Outside(tmp_path, {"recorder": recorder.port})
+    started(made.hospital).open_desk()
+    nurse = made.hospital.hire(NURSE)
+    nurse.web.tls = made.context(made.nurse, made.nurse_key)
+    nurse.login(f"https://{RECORDER}:{made.hospital.https}/")
+    two = Door2(Door(made.hospital, "recorder", nurse.cookie("recorder")))
+
+    def open_end(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        connection.recv(100)
+        return "close"
+
+    seen.answer = open_end
+    line = Http2(made.hospital.https, made.hospital.ca, RECORDER, context=nurse.web.tls)
+    line.send(line.head(1, two.fields("GET /stream")))
+    line.until(lambda: b"data: 1" in line.bodies.get(1, b""), "the first event")
+    made.clients.take_back(x509.load_pem_x509_certificate(made.nurse.read_bytes()).serial_number)
+    made.hospital.reload()
+    wait_until(lambda: made.hospital.records("config.load"), "the reload is done")
+    assert isinstance(line.answer(1, 1.5), int)
+
+
 def test_req_h37_chromium_with_one_wildcard_certificate(tmp_path, recorder, seen, started):
     """It shares a connection among hosts of one door, and doesn't get into the next."""
     made = Outside(tmp_path, {"recorder": recorder.port, "chart": recorder.port, "lab": recorder.port})

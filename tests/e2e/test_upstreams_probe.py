@@ -2,15 +2,17 @@
 
 import html
 import json
-import shutil
 import subprocess
+import time
 import tomllib
 
 import pytest
 
 from conftest import NURSE
-from hospital import BINARIES, DOMAIN, Hospital, certificates, wait_until
+from demo import Demo
+from hospital import BINARIES, DOMAIN, Hospital, Staff, certificates, wait_until
 from upstream import Upstream
+from web import Web
 
 HOST = f"intranet.{DOMAIN}"
 SCRIPT = """
@@ -119,15 +121,13 @@ def test_the_policy_of_the_probe_is_a_whole_file(probed):
 def test_a_site_and_its_api_stand_behind_the_gateway_with_the_probes_own_file(tmp_path, site):
     """As the README says: probe, look over, check, reload, ask the policy, use it."""
     made = Hospital(tmp_path)
-    shutil.rmtree(tmp_path / "var")
-    (tmp_path / "var").mkdir()
     certificates(tmp_path / "var", [f"auth.{DOMAIN}", f"chart.{DOMAIN}", HOST])
-    (tmp_path / "var" / "cli.toml").write_text(f'api = "https://auth.{DOMAIN}:{made.https}"\nca = "ca.pem"\n')
     try:
         made.prepare().start().open_desk()
-        shown = probe(site.origin, "--name", "intranet", "--host", HOST, output="table")
-        _, _, policy = shown.partition("# ---- policy/intranet.toml, to begin with ----\n")
-        (tmp_path / "policy" / "intranet.toml").write_text(policy)
+        file = tmp_path / "policy" / "intranet.toml"
+        shown = probe(site.origin, "--name", "intranet", "--host", HOST, "--policy", str(file), output="table")
+        assert str(file) in shown and "[[app]]" not in shown
+        probe(site.origin, "--name", "intranet", "--policy", str(file), expect=2)
         assert made.ctl("config", "check", str(made.file), client=False)["ok"]
         made.reload()
         wait_until(lambda: made.records("config.load"), "the reload is on record")
@@ -146,6 +146,23 @@ def test_a_site_and_its_api_stand_behind_the_gateway_with_the_probes_own_file(tm
         assert "intranet" in html.unescape(launcher.text)
     finally:
         made.stop()
+
+
+def test_the_same_works_with_the_demo_and_no_domain(tmp_path, site):
+    demo = Demo(tmp_path)
+    ran = subprocess.run([BINARIES / "sekimori", "demo", "--prepare", "--var", demo.var, "--https", str(demo.https)],
+                         capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 0, ran.stderr
+    probe(site.origin, "--name", "intranet", "--host", HOST, "--policy", str(demo.var / "policy" / "intranet.toml"))
+    try:
+        demo.start()
+        demo.web, demo.now = lambda: Web(demo.var / "ca.pem", demo.https), time.time
+        nurse = Staff(demo, NURSE).enrol(demo.codes()[NURSE])
+        page = nurse.login(demo.origin("intranet") + "/")
+        assert page.status == 200 and "院内ポータル" in page.text
+        assert nurse.web.fetch(demo.origin("intranet") + "/api/notes").json[0] == "first"
+    finally:
+        demo.stop()
 
 
 def test_what_cannot_be_probed_is_said_so(site):

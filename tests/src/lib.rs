@@ -4,7 +4,7 @@
 //! `tests/e2e` and drive the real binaries.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -95,7 +95,29 @@ pub fn compiled() -> io::Result<BTreeSet<String>> {
 /// When a source can't be read.
 pub fn cited_codes() -> io::Result<BTreeSet<String>> {
     let mut codes = BTreeSet::new();
-    let mut open = vec![Path::new(MANIFEST).with_file_name("")];
+    for path in sources()? {
+        codes.extend(fs::read_to_string(path)?.lines().filter_map(comment).flat_map(codes_in));
+    }
+    Ok(codes)
+}
+
+/// The names of the fuzz targets: what the files `fuzz.rs` hand to `fuzz::run`.
+///
+/// # Errors
+/// When a source can't be read.
+pub fn fuzz_targets() -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for path in sources()?.iter().filter(|path| path.ends_with("fuzz.rs")) {
+        let text = fs::read_to_string(path)?;
+        let calls = text.split("::fuzz::run").skip(1);
+        names.extend(calls.filter_map(|call| call.split('"').nth(1)).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// Every Rust source of ours.
+fn sources() -> io::Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (Vec::new(), vec![Path::new(MANIFEST).with_file_name("")]);
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -103,11 +125,11 @@ pub fn cited_codes() -> io::Result<BTreeSet<String>> {
             if path.is_dir() && !hidden && !path.ends_with("target") && !path.ends_with("var") {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                codes.extend(fs::read_to_string(path)?.lines().filter_map(comment).flat_map(codes_in));
+                found.push(path);
             }
         }
     }
-    Ok(codes)
+    Ok(found)
 }
 
 fn comment(line: &str) -> Option<&str> {

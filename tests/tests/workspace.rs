@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
-use sekimori_tests::{cited_codes, compiled, metadata, wrong_edges};
+use sekimori_tests::{cited_codes, compiled, fuzz_targets, metadata, wrong_edges};
 
 fn root(path: &str) -> io::Result<String> {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path))
@@ -77,6 +77,28 @@ fn the_test_command_runs_every_folder_of_python_tests() {
         }
     }
     assert!(folders >= 2, "the folders are read");
+}
+
+/// Inputs that no target tries are kept for nothing.
+#[test]
+fn every_kept_corpus_belongs_to_a_fuzz_target_that_the_test_command_runs() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let targets = fuzz_targets().unwrap();
+    let kept: BTreeSet<String> =
+        fs::read_dir(corpora).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(kept.difference(&targets).cloned().collect::<Vec<_>>(), ["example"], "the example is the engine's own");
+    assert_eq!(targets.difference(&kept).next(), None);
+    let guided = root("tests/fuzz/guided").unwrap();
+    let built = |name: &String| {
+        guided.contains(name.as_str()) || guided.contains(&format!("{}-*", name.split('-').next().unwrap()))
+    };
+    assert!(targets.len() > 10 && targets.iter().all(built), "{targets:?}");
+    assert!(
+        root("tests/run")
+            .unwrap()
+            .lines()
+            .any(|line| line.starts_with("SEKIMORI_FUZZ_SECONDS=") && line.ends_with("fuzz::"))
+    );
 }
 
 #[test]

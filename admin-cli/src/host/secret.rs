@@ -37,14 +37,13 @@ fn read() -> Result<Secret<Vec<u8>>, Failure> {
 /// A line that the terminal doesn't show.
 fn unseen(prompt: &str) -> io::Result<Secret<Vec<u8>>> {
     let stdin = io::stdin();
-    io::stderr().write_all(prompt.as_bytes())?;
     let shown = tcgetattr(&stdin)?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
     tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
     let mut line = String::new();
-    let read = stdin.read_line(&mut line);
-    tcsetattr(&stdin, OptionalActions::Flush, &shown)?;
+    let read = io::stderr().write_all(prompt.as_bytes()).and_then(|()| stdin.read_line(&mut line));
+    tcsetattr(&stdin, OptionalActions::Now, &shown)?;
     io::stderr().write_all(b"\n")?;
     read.map(|_| Secret::new(without_line_end(line.into_bytes())))
 }

@@ -110,27 +110,7 @@ fn read(bytes: &[u8], encoding: Encoding) {
 
 #[test]
 fn req_g24_an_hr_file_is_taken_whole_or_every_problem_has_its_line() {
-    let words = [
-        "\"",
-        "\"\"",
-        "\r\n",
-        "\n",
-        "\r",
-        ",",
-        "　",
-        "令和元年5月1日",
-        "9999/12/31",
-        "主務",
-        "兼務",
-        "看護師",
-        "\u{FEFF}",
-        "\u{200B}",
-        "\u{E000}",
-        "000123",
-        "０００１２３",
-        "職員番号",
-    ];
-    ::fuzz::run("hr-csv", &words, |bytes| {
+    ::fuzz::run("hr-csv", |bytes| {
         read(bytes, Encoding::Utf8);
         read(bytes, Encoding::Cp932);
     });
@@ -177,32 +157,7 @@ fn wareki(date: Date) -> Option<String> {
 
 #[test]
 fn req_g20_a_text_is_the_day_that_people_read_in_it_or_none() {
-    let words = [
-        "令和",
-        "平成",
-        "昭和",
-        "大正",
-        "明治",
-        "元",
-        "年",
-        "月",
-        "日",
-        "㍻",
-        "㋿",
-        "R",
-        "h",
-        "/",
-        "-",
-        ".",
-        " 0:00",
-        "T00:00:00",
-        "9999",
-        "99999999",
-        "　",
-        "１",
-        "46347",
-    ];
-    ::fuzz::run("day", &words, |bytes| {
+    ::fuzz::run("day", |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
         match (parse_day(text), parse_end(text)) {
             (Ok(day), end) => {

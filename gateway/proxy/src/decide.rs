@@ -41,6 +41,10 @@ impl Permitted {
         self.snapshot().policy.action(self.action)
     }
 
+    pub(crate) const fn action_id(&self) -> ActionId {
+        self.action
+    }
+
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.resolved.routed().admitted().plane().snapshot
     }

@@ -23,7 +23,7 @@ use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use identity::Live;
 use model::{Edge, Refusal, SessionState};
-use policy::{ActionClass, PatientRule};
+use policy::{ActionClass, ActionId, PatientRule};
 
 pub(crate) use errand::Errand;
 pub(crate) use member::Line;
@@ -40,6 +40,7 @@ use crate::lease::Lease;
 use crate::plane::{App, Plane, Site};
 use crate::record::{Closer, Ledger, Recorded};
 use crate::refuse::{About, Refused};
+use crate::tls::Demands;
 use crate::websocket::Offer;
 
 /// Whose request to what this is, for as long as the exchange lasts.
@@ -51,24 +52,24 @@ pub(crate) struct Subject {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) address: IpAddr,
+    /// What was asked of the client at the handshake.
+    pub(crate) demands: Arc<Demands>,
     request_id: HeaderValue,
     /// The rule, if it looks into the answer.
     response_patient: Option<PatientRule>,
-    /// The action's name, for a refusal that only the answer gives rise to.
-    action: String,
+    action: ActionId,
     carrying: Carrying,
 }
 
 /// Forwards what is permitted and on record.
 pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Result<Response<Outgoing>, Box<Refused>> {
     let (permitted, ledger, held) = recorded.into_parts();
-    let rule = permitted.action().and_then(|action| action.patient.clone());
+    let rule = permitted.action().and_then(|action| action.patient.as_ref());
     let response_patient =
-        rule.filter(|rule| matches!(rule, PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_)));
-    let carrying = carrying(&permitted);
+        rule.filter(|rule| matches!(rule, PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_))).cloned();
+    let (carrying, action) = (carrying(&permitted), permitted.action_id());
     // The permit is spent here: one request for each.
-    let (resolved, permit, roles) = permitted.into_parts();
-    let action = permit.action().to_owned();
+    let (resolved, _permit, roles) = permitted.into_parts();
     let (routed, live) = resolved.into_parts();
     let app = Arc::clone(routed.app());
     let admitted = routed.into_admitted();
@@ -82,6 +83,7 @@ pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Res
         method: head.method.clone(),
         uri: head.uri.clone(),
         address: edge.address,
+        demands: Arc::clone(&connection.demands),
         request_id: crate::request_id(&edge),
         response_patient,
         action,
@@ -116,8 +118,8 @@ impl Subject {
 
     /// A no that only the answer gave rise to.
     fn refuses(&self, reason: &'static str) -> Refusal {
-        let (app, action) = (self.app.name.to_string(), Some(self.action.clone()));
-        Refusal::Denied { app, action, reason, missing: Vec::new() }
+        let action = self.plane.snapshot().policy.action_name(self.action).to_owned();
+        Refusal::Denied { app: self.app.name.to_string(), action: Some(action), reason, missing: Vec::new() }
     }
 
     fn has_ended(&self, services: &Services) -> bool {

@@ -16,6 +16,7 @@ use crate::Services;
 use crate::forward::Subject;
 use crate::plane::App;
 use crate::route;
+use crate::tls::Demands;
 
 /// How often a stream asks again, whatever else happens. Half of the second that design.md §4 gives.
 pub(crate) const TICK: Duration = Duration::from_millis(500);
@@ -44,6 +45,7 @@ pub(crate) struct Lease {
     method: Method,
     uri: Uri,
     address: IpAddr,
+    demands: Arc<Demands>,
 }
 
 impl Lease {
@@ -57,6 +59,7 @@ impl Lease {
             method: subject.method.clone(),
             uri: subject.uri.clone(),
             address: subject.address,
+            demands: Arc::clone(&subject.demands),
         }
     }
 
@@ -85,6 +88,8 @@ impl Lease {
         let plane = self.services.planes.load();
         let snapshot = &plane.snapshot;
         let app = plane.app(&self.app.host).filter(|app| app.name == self.app.name);
+        // Another authority, a certificate taken back: the stream was opened on what no longer holds (H-37).
+        let app = app.filter(|app| plane.doors.admits(&self.demands, &app.host));
         let path = self.uri.path();
         let routing = app.map(|app| route::find(&snapshot.policy, app.id, self.method.as_str(), path));
         let (Some(app), Some(Ok(Routing::Action(routed)))) = (app, routing) else { return Some(Breach::Policy) };

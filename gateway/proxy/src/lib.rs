@@ -2,14 +2,14 @@
 //!
 //! Nine stages, each a module. Three bring a connection to the point where a request can be read:
 //!
-//! 1. `listen`: who connects, how many connections he may have
-//! 2. `tls`: the certificate by server name
-//! 3. `serve`: HTTP/1.1 with every limit; one [`Plane`] for the whole request
+//! 1. `listen`: who connects, himself or introduced by a balancer; how many connections he may have
+//! 2. `tls`: the certificate and what is asked of the client, by server name
+//! 3. `serve`: HTTP/1.1 or HTTP/2 with every limit; one [`Plane`] for the whole request
 //!
 //! From there on each takes a proof that only the one before can make, so that leaving one out does not
 //! compile:
 //!
-//! 4. `admit`: one host, no ambiguity, no forged header → `Admitted`
+//! 4. `admit`: one form, one host, no ambiguity, no forged header → `Admitted`
 //! 5. `route`: method and path to action; what is the portal's goes there → `Routed`
 //! 6. `resolve`: the person in an active session → `Resolved`
 //! 7. `decide`: what the policy says → `Permitted`, out of a [`policy::Permit`]

@@ -98,15 +98,18 @@ struct Sought {
 }
 
 async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<Sought, Refusal> {
-    let Some(rule) = permitted.action().and_then(|action| action.patient.clone()) else {
+    let Some(rule) = permitted.action().and_then(|action| action.patient.as_ref()) else {
         return Ok(Sought { found: Found::NotAsked, held: Held::Nothing, waited: false });
     };
     let uri = &permitted.resolved().routed().admitted().head().uri;
-    let found = match &rule {
+    let found = match rule {
         PatientRule::Path(name) => patient::in_path(permitted.param(name)),
         PatientRule::Query(name) => patient::in_form(uri.query().unwrap_or_default().as_bytes(), name),
         PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_) => Found::NotAsked,
-        PatientRule::Form(_) | PatientRule::Json(_) => return in_body(permitted, &rule, services).await,
+        PatientRule::Form(_) | PatientRule::Json(_) => {
+            let rule = rule.clone();
+            return in_body(permitted, &rule, services).await;
+        }
         PatientRule::Lookup(lookup) => return Ok(look_up(permitted, lookup, services).await),
     };
     Ok(Sought { found, held: Held::Nothing, waited: false })

@@ -103,39 +103,11 @@ fn is_admins(raw: &str, encoding: PathEncoding) -> bool {
 
 #[test]
 fn atk_a02_no_server_reads_another_path_out_of_one_that_is_let_through() {
-    let words = [
-        "%2e",
-        "%2E",
-        "%2f",
-        "%5c",
-        "%25",
-        "%00",
-        "%3b",
-        "%3B",
-        "%20",
-        "%c0%ae",
-        "%E5%B1%B1",
-        "%u002e",
-        "..",
-        "/./",
-        "/../",
-        "//",
-        ";jsessionid=1",
-        ";x=y",
-        "?",
-        "#",
-        "\\",
-        "admin",
-        "ADMIN",
-        "%61dmin",
-        "patients",
-        "keys",
-    ];
     let policies = [PathEncoding::Strict, PathEncoding::Opaque].map(|encoding| {
         let policy = Policy::compile(RuleSet { apps: vec![rules(encoding)], ..RuleSet::default() }).unwrap();
         (encoding, policy.app("chart").unwrap(), policy)
     });
-    ::fuzz::run("path", &words, |bytes| {
+    ::fuzz::run("path", |bytes| {
         let Ok(target) = std::str::from_utf8(bytes) else { return };
         for (encoding, app, policy) in &policies {
             let parsed = Path::parse(target, &rules(*encoding));

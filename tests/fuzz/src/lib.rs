@@ -1,9 +1,10 @@
 //! What every fuzz target shares: the kept corpus, inputs near it, a bound in time, and what is left of a failure.
 //!
 //! A target is a unit test named `fuzz::…` in the crate whose parser it tries. It hands [`run`] its name and what
-//! must hold for every input. [`run`] tries the inputs kept in `tests/fuzz/corpus/NAME/`, then inputs near them,
-//! for as long as `SEKIMORI_FUZZ_SECONDS` says, or a few without it. Under libFuzzer (`tests/fuzz/guided`) the
-//! same test is led by the coverage of what it tries.
+//! must hold for every input. [`run`] tries the inputs kept in `tests/fuzz/corpus/NAME/`, then inputs near them
+//! with words from `tests/fuzz/words/NAME.dict` in them (what the parser treats specially and chance doesn't spell),
+//! for as long as `SEKIMORI_FUZZ_SECONDS` says, or a few without it; `SEKIMORI_FUZZ_ONLY` names one target. Under
+//! libFuzzer (`tests/fuzz/guided`) the same test is led by the coverage of what it tries.
 //!
 //! What broke a target is written to `target/fuzz/NAME.failing`. Mended, it becomes a test with a name of its own
 //! beside the parser, and the input is kept.
@@ -13,6 +14,7 @@
 mod corpus;
 mod near;
 mod smaller;
+mod words;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -26,19 +28,21 @@ use near::{Input, Near};
 const FEW: usize = 300;
 
 /// Tries `check` on the corpus of `name` and on inputs near it. `check` panics where something doesn't hold.
-/// `words` are what the parser treats specially and chance doesn't spell.
 ///
 /// # Panics
 /// When `check` does, or the corpus can't be read or is empty.
-pub fn run(name: &str, words: &[&str], check: impl Fn(&[u8])) {
-    run_from(name, &[], words, check);
+pub fn run(name: &str, check: impl Fn(&[u8])) {
+    run_from(name, &[], check);
 }
 
 /// The same, beginning with inputs that can't be kept because they are made anew each time (of random keys, say).
 ///
 /// # Panics
 /// As [`run`].
-pub fn run_from(name: &str, made: &[Vec<u8>], words: &[&str], check: impl Fn(&[u8])) {
+pub fn run_from(name: &str, made: &[Vec<u8>], check: impl Fn(&[u8])) {
+    if std::env::var_os("SEKIMORI_FUZZ_ONLY").is_some_and(|only| only != name) {
+        return;
+    }
     let check = Check { name, check: AssertUnwindSafe(&check) };
     if std::env::var_os("BOLERO_LIBFUZZER_ARGS").is_some() {
         hand_over(made);
@@ -51,7 +55,7 @@ pub fn run_from(name: &str, made: &[Vec<u8>], words: &[&str], check: impl Fn(&[u
     for (path, input) in corpus.inputs() {
         assert!(check.holds(input), "{name}: the kept input {} fails", path.display());
     }
-    let held = catch_unwind(AssertUnwindSafe(|| search(&check, Near::new(&corpus, words))));
+    let held = catch_unwind(AssertUnwindSafe(|| search(&check, Near::new(&corpus))));
     assert!(held.is_ok(), "{name}: the input that fails is in {}", check.file().display());
 }
 
@@ -79,14 +83,14 @@ fn seconds() -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok()
 }
 
-/// What a target asserts of an input.
-type Assertion<'c> = AssertUnwindSafe<&'c dyn Fn(&[u8])>;
-
 /// A target's check.
 struct Check<'c> {
     name: &'c str,
-    check: Assertion<'c>,
+    check: Holds<'c>,
 }
+
+/// Panics where something doesn't hold.
+type Holds<'c> = AssertUnwindSafe<&'c dyn Fn(&[u8])>;
 
 impl Check<'_> {
     fn holds(&self, input: &[u8]) -> bool {
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn every_kept_input_is_tried_and_so_are_others_near_them() {
         let (kept, near) = (Cell::new(0), Cell::new(0));
-        run("example", &[], |input| match input {
+        run("example", |input| match input {
             b"two\n" | b"one and a half\n" => kept.set(kept.get() + 1),
             _ => near.set(near.get() + 1),
         });
@@ -135,7 +139,7 @@ mod tests {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/fuzz/example.failing");
         let _ = fs::remove_file(&file);
         let failed = catch_unwind(|| {
-            run("example", &["sesame"], |input| assert!(!input.windows(6).any(|word| word == b"sesame"), "open"));
+            run("example", |input| assert!(!input.windows(6).any(|word| word == b"sesame"), "open"));
         });
         assert!(failed.is_err());
         assert_eq!(fs::read(&file).unwrap(), b"sesame");
@@ -144,6 +148,6 @@ mod tests {
 
     #[test]
     fn a_target_without_a_corpus_fails() {
-        assert!(catch_unwind(|| run("nobody", &[], |_| ())).is_err());
+        assert!(catch_unwind(|| run("nobody", |_| ())).is_err());
     }
 }

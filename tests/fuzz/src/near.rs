@@ -33,7 +33,6 @@ impl fmt::Debug for Input {
 /// Makes inputs near a corpus.
 pub(crate) struct Near<'c> {
     corpus: &'c Corpus,
-    words: &'c [&'c str],
 }
 
 impl ValueGenerator for Near<'_> {
@@ -51,8 +50,8 @@ impl ValueGenerator for Near<'_> {
 }
 
 impl<'c> Near<'c> {
-    pub(crate) fn new(corpus: &'c Corpus, words: &'c [&'c str]) -> Self {
-        Self { corpus, words }
+    pub(crate) fn new(corpus: &'c Corpus) -> Self {
+        Self { corpus }
     }
 
     fn kept<D: Driver>(&self, driver: &mut D) -> Option<&'c [u8]> {
@@ -72,9 +71,9 @@ impl<'c> Near<'c> {
                 insert(bytes, below(driver, bytes.len() + 1)?, &part);
             }
             5 => insert(bytes, at, &[driver.produce()?, driver.produce()?]),
-            6 => insert(bytes, at, self.word(driver)?.as_bytes()),
+            6 => insert(bytes, at, self.word(driver)?),
             7 => {
-                let word = self.word(driver)?.as_bytes();
+                let word = self.word(driver)?;
                 bytes.splice(at..bytes.len().min(at + word.len()), word.iter().copied());
             }
             8 => {
@@ -96,8 +95,10 @@ impl<'c> Near<'c> {
         Some(())
     }
 
-    fn word<D: Driver>(&self, driver: &mut D) -> Option<&'c str> {
-        if self.words.is_empty() { one_of(driver, NUMBERS) } else { one_of(driver, self.words) }
+    fn word<D: Driver>(&self, driver: &mut D) -> Option<&'c [u8]> {
+        let words = self.corpus.words();
+        let index = below(driver, words.len())?;
+        words.get(index).map(Vec::as_slice).or(Some(b"0"))
     }
 }
 

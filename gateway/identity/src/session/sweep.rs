@@ -8,7 +8,7 @@ use std::time::Duration;
 use audit::{Event, Record, Who, Why};
 use model::{AccountId, EndReason, LockReason, SessionId, SessionState, Timestamp};
 use store::sessions::{self, Overdue, Session};
-use store::{Change, ChangeKind, Changed, Facts, Feed, Unrecorded, authenticators, interactions};
+use store::{Change, ChangeKind, Changed, Facts, Feed, Unrecorded, authenticators, interactions, notices};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::life::Standing;
@@ -30,6 +30,8 @@ const PURGE: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(1);
 /// An ended session's row stays this long; the journal keeps it for good.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// What somebody was told stays this long, seen or not.
+const TOLD: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// Rows per batch.
 const BATCH: i64 = 200;
 const FLUSH_BATCH: usize = 2_000;
@@ -214,7 +216,8 @@ impl Sessions {
     pub(super) async fn purge(&self, now: Timestamp) -> Result<(), SessionError> {
         let mut tx = self.0.store.begin().await?;
         let gone = sessions::purge(&mut tx, now, now.before(KEPT), BATCH).await?
-            + interactions::purge(&mut tx, now, BATCH).await?;
+            + interactions::purge(&mut tx, now, BATCH).await?
+            + notices::purge(&mut tx, now.before(TOLD), BATCH).await?;
         if gone > 0 {
             tx.commit_unrecorded(Unrecorded::Housekeeping).await?;
         }

@@ -111,4 +111,6 @@ pub(crate) fn number<T: std::str::FromStr>(visit: &Visit, name: &str) -> Result<
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

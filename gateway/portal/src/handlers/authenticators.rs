@@ -35,7 +35,7 @@ pub(crate) async fn show(visit: Guest) -> Answer {
     let page = MyAuthenticators {
         frame: visit.frame(Some(("/authenticators", &[]))),
         done,
-        alone: alone(&all),
+        hint: hint(&all).map(|key| t.say(key)),
         rows: held.into_iter().map(|one| row(&visit, one)).collect(),
         ended: ended.into_iter().map(|one| row(&visit, one)).collect(),
         links,
@@ -100,7 +100,8 @@ pub(crate) async fn end(visit: Guest) -> Answer {
 pub(crate) async fn adding(visit: Guest) -> Answer {
     let all = visit.desk.own().list(visit.holder()?.live.account()).await?;
     let frame = visit.frame(Some(("/authenticators/add", &[])));
-    let page = AddAuthenticator { frame, password: has(&all, "password"), form: visit.form_of_session() };
+    let [password, totp] = ["password", "totp"].map(|kind| has(&all, kind));
+    let page = AddAuthenticator { frame, password, totp, form: visit.form_of_session() };
     Ok(pages::answer(StatusCode::OK, &page))
 }
 
@@ -110,6 +111,7 @@ pub(crate) async fn add(visit: Guest) -> Answer {
         kind @ ("passkey" | "key" | "password" | "totp") => kind,
         _ => return Err(Refused::malformed("kind")),
     };
+    visit.desk.begin(visit.edge.address, true).map_err(Refused::too_many)?;
     let started = visit.parts().enrolment.begin(&visit.binder, &visit.holder()?.live).await?;
     Ok(see_other(&format!("/enrol?i={}&by={by}", started.token.text())))
 }
@@ -130,11 +132,16 @@ fn in_use(one: &Owned) -> bool {
     matches!(one.usable, Use::Spare | Use::Needed)
 }
 
-/// Is there one way to log in and no other (C-37)?
-fn alone(all: &[Owned]) -> bool {
+/// What is missing: the other half of a login by password, or a spare (C-37).
+fn hint(all: &[Owned]) -> Option<&'static str> {
+    let (password, second) = (has(all, "password"), has(all, "totp") || has(all, "security-key"));
     let passkeys = all.iter().filter(|one| one.kind == "passkey" && in_use(one)).count();
-    let by_password = has(all, "password") && (has(all, "totp") || has(all, "security-key"));
-    passkeys + usize::from(by_password) < 2
+    match (password, second) {
+        (true, false) => Some("own-half-password"),
+        (false, true) => Some("own-half-second"),
+        _ if passkeys + usize::from(password) < 2 => Some("own-alone"),
+        _ => None,
+    }
 }
 
 fn id(visit: &Visit) -> Result<AuthenticatorId, Refused> {

@@ -11,8 +11,8 @@ use crate::plain::Plain;
 pub(crate) struct MyAuthenticators {
     pub(crate) frame: Frame,
     pub(crate) done: Option<String>,
-    /// There is only one way to log in.
-    pub(crate) alone: bool,
+    /// What is missing.
+    pub(crate) hint: Option<String>,
     pub(crate) rows: Vec<AuthenticatorRow>,
     pub(crate) ended: Vec<AuthenticatorRow>,
     pub(crate) links: Vec<Link>,
@@ -68,6 +68,8 @@ pub(crate) struct AddAuthenticator {
     pub(crate) frame: Frame,
     /// A password is bound already.
     pub(crate) password: bool,
+    /// A verification code too.
+    pub(crate) totp: bool,
     pub(crate) form: String,
 }
 

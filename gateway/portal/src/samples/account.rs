@@ -27,7 +27,7 @@ impl Sample<'_> {
         let list = MyAuthenticators {
             frame: self.framed("/authenticators", false),
             done: Some(self.say("own-done-added")),
-            alone: true,
+            hint: Some(self.say("own-alone")),
             rows: vec![
                 named(),
                 self.authenticator("own-key", None, "own-ready", false),
@@ -54,7 +54,8 @@ impl Sample<'_> {
         };
         let add = AddAuthenticator {
             frame: self.framed("/authenticators/add", false),
-            password: false,
+            password: true,
+            totp: true,
             form: "TOKEN".to_owned(),
         };
         let password = ChangePassword {

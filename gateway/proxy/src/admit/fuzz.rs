@@ -86,55 +86,20 @@ fn hosts(head: &Parts) -> Vec<String> {
     fields.chain(head.uri.authority().map(|authority| authority.as_str().to_ascii_lowercase())).collect()
 }
 
-fn without_port(host: &str) -> &str {
-    host.strip_suffix(":443").unwrap_or(host)
+/// Name and port; a port may have zeros in front (RFC 3986 3.2.3).
+fn canonical(host: &str) -> (String, u16) {
+    let (name, port) = host.split_once(':').unwrap_or((host, "443"));
+    (name.to_ascii_lowercase(), port.parse().unwrap())
 }
 
 #[test]
 fn atk_a10_what_is_admitted_names_one_host_and_says_nothing_for_us() {
-    let words = [
-        "1 GET /",
-        "2 GET https://chart.example/",
-        "2 GET http://",
-        "host: chart.example\n",
-        "Host: chart.example:443\n",
-        "connection: x-a, cookie, host\n",
-        "connection: upgrade\n",
-        "upgrade: websocket\n",
-        "upgrade: h2c\n",
-        "cookie: a=b\n",
-        "transfer-encoding: chunked\n",
-        "content-length: 5\n",
-        "sec-websocket-version: 13\n",
-        "x_forwarded_for: 1\n",
-        "X.Forwarded.User: x\n",
-        "remote-user: x\n",
-        "~",
-        "_",
-        ".",
-        "@",
-        ":443",
-        ":0443",
-        "[::1]",
-        "%2e",
-        "*",
-        "//",
-        "\\",
-        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\n",
-        "authorization: Basic eA==\n",
-        " ",
-        "\t",
-        "keep-alive, close",
-    ];
-    ::fuzz::run("heads", &words, |input| {
+    ::fuzz::run("heads", |input| {
         let Some(mut head) = parse(input) else { return };
         let (hosts, target) = (hosts(&head), head.uri.path_and_query().map(ToString::to_string));
         let named: Vec<String> = headers_named_by_connection(&head.headers);
         let Ok(host) = admitted(&mut head) else { return };
-        assert!(
-            !hosts.is_empty() && hosts.iter().all(|h| without_port(h) == without_port(&host.to_ascii_lowercase())),
-            "{hosts:?}"
-        );
+        assert!(!hosts.is_empty() && hosts.iter().all(|named| canonical(named) == canonical(&host)), "{hosts:?}");
         assert_eq!(Some(head.uri.to_string()), target, "the target is as it was sent");
         assert_eq!(head.headers.get_all(HOST).iter().count(), 1);
         headers::strip_request(&mut head.headers, false);

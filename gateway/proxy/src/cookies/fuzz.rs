@@ -142,36 +142,7 @@ fn inward(house: &House, set: Vec<HeaderValue>) {
 #[test]
 fn atk_a48_no_cookie_of_another_session_comes_out_and_none_of_ours_goes_in() {
     let house = House::new();
-    let fixed = [
-        "__Host-sk=",
-        "__Host-sk-bind=",
-        "__host-SK=",
-        "__Secure-sk.",
-        "sk.",
-        "sk.x.y=1",
-        "theme=",
-        "=",
-        ";",
-        "; ",
-        ",",
-        "\"",
-        "\n",
-        "\nS",
-        "\nC",
-        "\t",
-        "Max-Age=",
-        "Expires=Thu, 01 Jan 2099 00:00:00 GMT",
-        "Path=/",
-        "Domain=example",
-        "SameSite=None",
-        "Partitioned",
-        "__Host-",
-        "__Secure-",
-        "9223372036854775807",
-        "-1",
-    ];
-    let words: Vec<&str> = fixed.into_iter().chain(house.hers.iter().chain(&house.his).map(String::as_str)).collect();
-    ::fuzz::run_from("cookies", &house.seeds(), &words, |input| {
+    ::fuzz::run_from("cookies", &house.seeds(), |input| {
         let lines = |kind: u8| {
             let lines = input.split(|b| *b == b'\n').filter_map(move |line| line.strip_prefix(&[kind]));
             lines.filter_map(|value| HeaderValue::from_bytes(value).ok()).collect::<Vec<_>>()

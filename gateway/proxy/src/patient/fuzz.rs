@@ -135,41 +135,7 @@ fn form(body: &[u8], query: &str, name: &str) {
 
 #[test]
 fn atk_a52_a_patient_is_known_only_where_every_reader_finds_the_same() {
-    let words = [
-        "/patient",
-        "/patient/id",
-        "/0",
-        "/~1",
-        "/~0",
-        "patient",
-        "id",
-        "pid",
-        "PID",
-        "\"id\":",
-        "\\u0069d",
-        "\\ud83d",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "null",
-        "9007199254740993",
-        "1e400",
-        "-0",
-        "&",
-        "=",
-        ";",
-        "%70",
-        "%u0070",
-        "+",
-        "[]",
-        "%00",
-        "%ff",
-        "\u{3000}",
-    ];
-    ::fuzz::run("patient", &words, |input| {
+    ::fuzz::run("patient", |input| {
         let mut parts = input.splitn(3, |b| *b == b'\n');
         let mut line = || std::str::from_utf8(parts.next().unwrap_or_default());
         let (Ok(name), Ok(query)) = (line(), line()) else { return };

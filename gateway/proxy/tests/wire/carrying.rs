@@ -97,3 +97,14 @@ async fn req_s22_the_strictest_of_zone_app_and_action_holds() {
     });
     assert_eq!(disposition("GET /public/report").await, (200, "inline".to_owned()), "the action's in the app's place");
 }
+
+#[tokio::test]
+async fn a_read_is_recorded_with_the_bytes_that_its_answer_declares() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    world.upstream.answers(|_| ok_with("Content-Type: text/html\r\n", "a page"));
+    world.ask("GET /page", &nurse.cookie).await;
+    world.ask("HEAD /page", &nurse.cookie).await;
+    let records = world.await_records("request.permit", 2).await;
+    assert!(records[0].contains("\"bytes_out\":6") && records[1].contains("\"bytes_out\":0"), "{records:?}");
+}

@@ -108,47 +108,6 @@ async fn converse(world: &World, sent: &[u8]) -> (Vec<u8>, bool) {
 
 #[test]
 fn atk_a13_whatever_is_sent_upstreams_get_whole_requests_of_the_one_who_asks() {
-    let words = [
-        "GET ",
-        "POST ",
-        "HEAD ",
-        "PUT ",
-        "OPTIONS ",
-        "CONNECT ",
-        " HTTP/1.1\r\n",
-        " HTTP/1.0\r\n",
-        "\r\n",
-        "\n",
-        "\r",
-        "\r\n ",
-        "\0",
-        "Host: chart.hospital.example\r\n",
-        "Host: pacs.hospital.example\r\n",
-        "Cookie: {cookie}\r\n",
-        "Content-Length: 5\r\n",
-        "Transfer-Encoding: chunked\r\n",
-        "Transfer-Encoding: gzip, chunked\r\n",
-        "0\r\n\r\n",
-        "5\r\nhello\r\n",
-        "Connection: Cookie, X-Forwarded-For\r\n",
-        "Connection: keep-alive\r\n",
-        "Upgrade: websocket\r\n",
-        "Expect: 100-continue\r\n",
-        "X_Forwarded_For: 1\r\n",
-        "X-Forwarded-For: 1.2.3.4\r\n",
-        "Remote-User: root\r\n",
-        "GET /admin HTTP/1.1\r\nHost: chart.hospital.example\r\nCookie: {cookie}\r\n\r\n",
-        "/admin",
-        "/%61dmin",
-        "/page",
-        "/patients/1/orders",
-        "https://chart.hospital.example/page",
-        "#",
-        "?",
-        "%2e%2e/",
-        ";",
-        "Trailer: Remote-User\r\n",
-    ];
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |why| {
         let ours = why.location().is_some_and(|place| !place.file().contains("tests/"));
@@ -171,7 +130,7 @@ fn atk_a13_whatever_is_sent_upstreams_get_whole_requests_of_the_one_who_asks() {
     });
     // What was on its way when a connection fell silent arrives with the next one's.
     let before = Mutex::new((Vec::new(), true));
-    ::fuzz::run("requests", &words, |input| {
+    ::fuzz::run("requests", |input| {
         let sent = replaced(&[input, LAST.as_bytes()].concat(), &cookie);
         let (back, ended) = runtime.block_on(converse(&world, &sent));
         let seen = std::mem::take(&mut *seen.lock().unwrap());
