@@ -39,16 +39,25 @@ impl Roles {
         snapshot: &Arc<Snapshot>,
         now: Timestamp,
     ) -> Result<Arc<Effective>, AccessError> {
-        let generation = snapshot.generation;
-        if let Some(known) = self.memory.get(account, generation, now) {
+        if let Some(known) = self.memory.get(account, snapshot.generation, now) {
             return Ok(known);
         }
+        // Boxed: requests ask here, and most find the answer in memory.
+        Box::pin(self.work_out(account, snapshot, now)).await
+    }
+
+    async fn work_out(
+        &self,
+        account: AccountId,
+        snapshot: &Arc<Snapshot>,
+        now: Timestamp,
+    ) -> Result<Arc<Effective>, AccessError> {
         let epoch = self.memory.epoch();
         let answer = Arc::new(self.ask(account, snapshot, now).await?);
         for role in &answer.unknown {
             tracing::warn!(%account, role, "a grant names a role that the policy doesn't have");
         }
-        self.memory.keep(epoch, account, generation, &answer);
+        self.memory.keep(epoch, account, snapshot.generation, &answer);
         Ok(answer)
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest;
 use model::{NodeId, Timestamp, hex};
 
+use crate::json;
 use crate::record::BODY;
 use crate::{JournalError, OutboxRow, Record, StoredRecord};
 
@@ -51,11 +52,15 @@ pub(crate) fn compose(
             (version.parse().map_err(|_| JournalError::TooLong)?, Some(members))
         }
     };
-    let _ = write!(out, "{{\"v\":{version},\"t\":\"");
+    out.push_str("{\"v\":");
+    json::number(out, i64::from(version));
+    out.push_str(",\"t\":\"");
     at.push(out);
     out.push_str("\",\"node\":\"");
     out.push_str(node.as_str());
-    let _ = write!(out, "\",\"seq\":{},", chain.seq + 1);
+    out.push_str("\",\"seq\":");
+    json::number(out, i64::try_from(chain.seq + 1).unwrap_or(i64::MAX));
+    out.push(',');
     match (content, members) {
         (Content::Outbox(row, _), members) => {
             out.push_str(members.unwrap_or_default());

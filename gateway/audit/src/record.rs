@@ -123,17 +123,16 @@ impl Record {
     /// One more thing to say; see the catalogue for the keys an event has.
     #[must_use]
     pub fn detail<'a>(mut self, key: &'static str, value: impl Into<Detail<'a>>) -> Self {
+        if self.detail.is_empty() {
+            self.detail.reserve(64);
+        }
         let start = self.detail.len();
         json::name(&mut self.detail, key);
         match value.into() {
             Detail::Text(text) => json::text(&mut self.detail, text, SHORT),
             Detail::Json(value) => json::value(&mut self.detail, value),
-            Detail::Number(number) => {
-                let _ = write!(self.detail, "{number}");
-            }
-            Detail::Flag(flag) => {
-                let _ = write!(self.detail, "{flag}");
-            }
+            Detail::Number(number) => json::number(&mut self.detail, number),
+            Detail::Flag(flag) => self.detail.push_str(if flag { "true" } else { "false" }),
         }
         if self.detail.len() > DETAIL {
             self.detail.truncate(start);
@@ -193,7 +192,9 @@ impl Record {
             object(out, key, members);
         }
         if let Some(request) = self.request {
-            let _ = write!(out, ",\"request\":\"{request}\"");
+            out.push_str(",\"request\":\"");
+            request.push(out);
+            out.push('"');
         }
         object(out, "detail", &self.detail);
     }
@@ -206,7 +207,9 @@ impl Record {
         out.push_str(",\"from\":{");
         if let Some(from) = &self.from {
             json::field(out, "zone", from.zone.name(), SHORT);
-            let _ = write!(out, ",\"address\":\"{}\"", from.address);
+            out.push_str(",\"address\":\"");
+            write_address(out, from.address);
+            out.push('"');
             json::field(out, "host", &from.host, SHORT);
         }
         if let Some(station) = station {
@@ -225,6 +228,20 @@ impl Record {
             json::field(out, "patient", patient, TARGET);
         }
         out.push('}');
+    }
+}
+
+fn write_address(out: &mut String, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            for (i, octet) in address.octets().into_iter().enumerate() {
+                if i > 0 {
+                    out.push('.');
+                }
+                json::number(out, i64::from(octet));
+            }
+        }
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
 }
 

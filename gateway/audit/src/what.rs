@@ -1,5 +1,3 @@
-use std::fmt::Write as _;
-
 use crate::json::{self, SHORT, TARGET};
 
 /// Whose chart is touched, as far as a rule of the app can tell.
@@ -71,7 +69,8 @@ impl<'a> What<'a> {
 
     /// The members, without braces and without the patient, which may be known only at the end.
     pub(crate) fn members(&self) -> String {
-        let mut out = String::with_capacity(96);
+        let target = self.target.map_or(0, str::len).min(TARGET);
+        let mut out = String::with_capacity(96 + target);
         let members = [
             ("app", self.app, SHORT),
             ("action", self.action, SHORT),
@@ -113,7 +112,7 @@ impl<'a> Why<'a> {
     }
 
     pub(crate) fn members(&self) -> String {
-        let mut out = String::with_capacity(128);
+        let mut out = String::with_capacity(256);
         let members = [
             ("rule", self.rule),
             ("grant", self.grant),
@@ -128,7 +127,7 @@ impl<'a> Why<'a> {
         }
         if let Some(generation) = self.generation {
             json::name(&mut out, "generation");
-            let _ = write!(out, "{generation}");
+            json::number(&mut out, i64::try_from(generation).unwrap_or(i64::MAX));
         }
         out
     }

@@ -17,6 +17,11 @@ macro_rules! uuid_id {
                 Self(Uuid::now_v7())
             }
 
+            /// Writes the id's text without the machinery of formatting: every record has one.
+            pub fn push(self, out: &mut String) {
+                out.push_str(self.0.as_hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            }
+
             /// The id behind the name.
             pub const fn uuid(self) -> Uuid {
                 self.0

@@ -8,17 +8,17 @@ mod http2;
 use std::sync::Arc;
 
 use config::Snapshot;
-use http::header::{EXPECT, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Uri, Version, uri};
 use hyper::body::{Body, Incoming};
 use model::{Edge, FetchMetadata, Refusal, RequestId};
 
-use crate::headers;
 use crate::listen::Connection;
 use crate::plane::{Plane, Site};
 use crate::refuse::{About, Refused};
 use crate::websocket::{Offer, offered};
+use crate::{headers, request_id};
 
 pub(crate) use host::{Named, parse as parse_host};
 
@@ -27,6 +27,8 @@ pub(crate) struct Admitted {
     plane: Arc<Plane>,
     site: Site,
     edge: Edge,
+    /// The request's id, as upstream and client see it.
+    id: HeaderValue,
     head: Parts,
     /// Until it is held or forwarded.
     body: Option<Incoming>,
@@ -45,6 +47,10 @@ impl Admitted {
 
     pub(crate) fn edge(&self) -> &Edge {
         &self.edge
+    }
+
+    pub(crate) const fn id(&self) -> &HeaderValue {
+        &self.id
     }
 
     pub(crate) fn head(&self) -> &Parts {
@@ -117,8 +123,8 @@ pub(crate) fn admit(
     if odd > 0 {
         tracing::debug!(request = %edge.request, odd, "fields dropped for their names");
     }
-    let (plane, connection) = (Arc::clone(plane), Arc::clone(connection));
-    Ok(Admitted { plane, site, edge, head, body: Some(body), offer, connection })
+    let (plane, connection, id) = (Arc::clone(plane), Arc::clone(connection), request_id(&edge));
+    Ok(Admitted { plane, site, edge, id, head, body: Some(body), offer, connection })
 }
 
 fn refused(refusal: Refusal, plane: &Arc<Plane>, site: Option<Site>, edge: Edge, head: Parts) -> Box<Refused> {

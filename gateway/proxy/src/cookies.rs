@@ -7,6 +7,8 @@
 mod jar;
 mod set_cookie;
 
+use std::borrow::Borrow;
+
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 use model::Token;
@@ -101,9 +103,9 @@ pub(crate) struct Forwarded {
 
 /// Chooses what goes upstream: listed cookies as they are, this session's own opened, nothing else.
 /// `jar` is asked for only when there is something to open.
-pub(crate) fn forwarded<J>(headers: &HeaderMap, rules: &CookieRules, jar: J) -> Forwarded
+pub(crate) fn forwarded<J>(headers: &HeaderMap, rules: &CookieRules, jar: impl FnOnce() -> Option<J>) -> Forwarded
 where
-    J: FnOnce() -> Option<std::sync::Arc<Jar>>,
+    J: Borrow<Jar>,
 {
     let mut result = Forwarded::default();
     let (mut jar, mut opener) = (None, Some(jar));
@@ -120,7 +122,7 @@ where
         if let Some(open) = opener.take() {
             jar = open();
         }
-        let Some(jar) = &jar else { continue };
+        let Some(jar) = jar.as_ref().map(Borrow::borrow) else { continue };
         if !jar.is_line(sealed.line) {
             if result.foreign.len() < CLEARED {
                 result.foreign.push(String::from_utf8_lossy(name).into_owned());

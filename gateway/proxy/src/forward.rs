@@ -35,6 +35,8 @@ use self::failure::Failure;
 use self::response::{Release, fault};
 use crate::Services;
 use crate::body::{Guard, Held, Inward, Outgoing, Progress, Upload};
+use crate::companion::Companion;
+use crate::cookies::Jar;
 use crate::decide::Permitted;
 use crate::lease::Lease;
 use crate::plane::{App, Plane, Site};
@@ -48,6 +50,7 @@ pub(crate) struct Subject {
     pub(crate) plane: Arc<Plane>,
     pub(crate) app: Arc<App>,
     pub(crate) live: Arc<Live>,
+    companion: Option<Arc<Companion>>,
     pub(crate) roles: Arc<Effective>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -73,18 +76,19 @@ pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Res
     let (routed, live) = resolved.into_parts();
     let app = Arc::clone(routed.app());
     let admitted = routed.into_admitted();
-    let plane = Arc::clone(admitted.plane());
+    let (plane, request_id) = (Arc::clone(admitted.plane()), admitted.id().clone());
     let (head, body, offer, edge, connection) = admitted.into_parts();
     let subject = Subject {
         plane,
         app,
+        companion: Companion::of(&live, &services.jars),
         live,
         roles,
         method: head.method.clone(),
         uri: head.uri.clone(),
         address: edge.address,
         demands: Arc::clone(&connection.demands),
-        request_id: crate::request_id(&edge),
+        request_id,
         response_patient,
         action,
         carrying,
@@ -114,6 +118,11 @@ impl Subject {
         head.headers = language.into_iter().map(|language| (ACCEPT_LANGUAGE, language)).collect::<HeaderMap>();
         let about = About::new(self.plane, Some(Site::App(self.app)), edge, head);
         Refused::recorded(refusal, about).of_session(self.live)
+    }
+
+    /// What the app's own cookies are sealed in.
+    fn jar(&self) -> Option<&Jar> {
+        self.companion.as_deref().and_then(Companion::jar)
     }
 
     /// A no that only the answer gave rise to.

@@ -28,6 +28,7 @@
 
 mod admit;
 mod body;
+mod companion;
 mod cookies;
 mod cors;
 mod decide;

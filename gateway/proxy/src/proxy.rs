@@ -10,6 +10,7 @@ use std::time::Duration;
 use access::Roles;
 use arc_swap::ArcSwap;
 use audit::{Counted, Journal};
+use bytes::Bytes;
 use config::Snapshot;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request};
@@ -253,5 +254,7 @@ impl Planes {
 
 /// The request's id as upstream and client see it.
 pub(crate) fn request_id(edge: &Edge) -> HeaderValue {
-    HeaderValue::from_str(&edge.request.to_string()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    let mut text = String::with_capacity(36);
+    edge.request.push(&mut text);
+    HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static("-"))
 }

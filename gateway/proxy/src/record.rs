@@ -47,13 +47,15 @@ pub(crate) enum Ledger {
 /// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it, and
 /// the upstream asked if it is to say whose an id is; others decide how long that takes, so what was permitted
 /// before is asked again after.
+///
+/// What few requests do is boxed, so that the others don't carry the room for it.
 pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Result<Recorded, Box<Refused>> {
     let Sought { found: patient, held, waited } = match find_patient(&mut permitted, services).await {
         Ok(sought) => sought,
         Err(refusal) => return Err(Box::new(permitted.refused(refusal))),
     };
     if waited {
-        permitted = decide::again(permitted, services).await?;
+        permitted = Box::pin(decide::again(permitted, services)).await?;
     }
     let privileged = permitted.permit().privileged();
     let written = if changes(&permitted) || privileged {
@@ -108,9 +110,9 @@ async fn find_patient(permitted: &mut Permitted, services: &Services) -> Result<
         PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_) => Found::NotAsked,
         PatientRule::Form(_) | PatientRule::Json(_) => {
             let rule = rule.clone();
-            return in_body(permitted, &rule, services).await;
+            return Box::pin(in_body(permitted, &rule, services)).await;
         }
-        PatientRule::Lookup(lookup) => return Ok(look_up(permitted, lookup, services).await),
+        PatientRule::Lookup(lookup) => return Ok(Box::pin(look_up(permitted, lookup, services)).await),
     };
     Ok(Sought { found, held: Held::Nothing, waited: false })
 }
@@ -121,7 +123,7 @@ async fn look_up(permitted: &Permitted, lookup: &Lookup, services: &Services) ->
     let admitted = resolved.routed().admitted();
     let errand =
         Errand { plane: admitted.plane(), app: resolved.app(), live: resolved.live(), roles: permitted.roles() };
-    let id = crate::request_id(admitted.edge());
+    let id = admitted.id().clone();
     let Looked { found, waited } =
         services.lookups.find(lookup, |name| permitted.param(name), errand, id, services).await;
     Sought { found, held: Held::Nothing, waited }

@@ -18,7 +18,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use model::Refusal;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -46,19 +46,15 @@ use crate::record::record;
 use crate::refuse::Refused;
 use crate::resolve::resolve;
 use crate::route::{Routed, Way, route};
-use crate::{Services, request_id, tls};
+use crate::{Services, tls};
 
 /// What hyper takes as its own default; naming it would cost an allocation for each request.
 const HEADERS: usize = 100;
 
-/// The server side of HTTP/1.1.
+/// The server side of HTTP/1.1. Its clocks are those of [`Timed`]: hyper's own would cost a timer for each request.
 pub(crate) fn http1(limits: &LimitSettings) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
-        .max_header_size(limits.header_bytes)
-        .half_close(false)
-        .keep_alive(true);
+    http.header_read_timeout(None).max_header_size(limits.header_bytes).half_close(false).keep_alive(true);
     if limits.headers != HEADERS {
         http.max_headers(limits.headers);
     }
@@ -141,7 +137,7 @@ async fn answer(
             if !bodiless {
                 turn.refused_early();
             }
-            refused.answer(services).await
+            Box::pin(refused.answer(services)).await
         }
     };
     if let Some(id) = id {
@@ -179,7 +175,7 @@ async fn pass(
         Err(refused) => return Passed { id: None, crossing: None, outcome: Err(refused) },
     };
     lap.done(Stage::Admit);
-    let (id, mut crossing) = (Some(request_id(admitted.edge())), None);
+    let (id, mut crossing) = (Some(admitted.id().clone()), None);
     let way = route(admitted);
     lap.done(Stage::Route);
     let outcome = match way {

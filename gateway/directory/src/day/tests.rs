@@ -120,7 +120,9 @@ fn midnight_does_not_eat_a_digit_of_the_day() {
 /// Found by fuzzing: two numbers became one, and the one a serial.
 #[test]
 fn req_g20_numbers_with_a_space_between_them_are_not_one_number() {
-    for text in ["26 1 21", "2026 1", "4\t34\t37", "202 61121", "2026-1 1-21", "令和8年1 1月21日", "R08 1121", "２０　２６１"] {
+    for text in
+        ["26 1 21", "2026 1", "4\t34\t37", "202 61121", "2026-1 1-21", "令和8年1 1月21日", "R08 1121", "２０　２６１"]
+    {
         assert_eq!(parse(text), Err(DayError::Form), "{text}");
     }
     assert_eq!(parse("令和 8 年 11 月 21 日").map(iso).as_deref(), Ok("2026-11-21"));

@@ -1,5 +1,6 @@
+use std::any::Any;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use audit::Who;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -30,6 +31,7 @@ pub struct Live {
     changes: AtomicU64,
     owed: Mutex<Option<Owed>>,
     assertions: Mutex<Vec<Signed>>,
+    companion: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 /// A change of state that holds in memory and is not yet known to be in the store.
@@ -59,6 +61,7 @@ impl Live {
             changes: AtomicU64::new(0),
             owed: Mutex::new(None),
             assertions: Mutex::new(Vec::new()),
+            companion: OnceLock::new(),
         }
     }
 
@@ -136,6 +139,13 @@ impl Live {
     /// The terminal.
     pub fn station(&self) -> &str {
         &self.station
+    }
+
+    /// What a user of sessions works out once for each and needs again with every request: made by `make` at
+    /// the first call, gone with the session's place in memory. There is one for each session, of one type `T`;
+    /// asked for as another it is `None`.
+    pub fn companion<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
+        Arc::downcast(Arc::clone(self.companion.get_or_init(|| Arc::new(make())))).ok()
     }
 
     pub(super) fn standing(&self, now: Timestamp) -> Standing {

@@ -197,7 +197,8 @@ impl Sessions {
         let key = Key { hash: token.hash(kind), kind, host };
         let live = match self.0.registry.find(&key) {
             Some(live) => Some(live),
-            None => self.read(Wanted::Token(key)).await?,
+            // Boxed: most requests find their session in memory.
+            None => Box::pin(self.read(Wanted::Token(key))).await?,
         };
         let now = self.now();
         Ok(live.filter(|live| live.state(now) != SessionState::Ended))

@@ -209,9 +209,7 @@ async fn reading_the_journal_is_on_record_before_anything_is_shown() {
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| line["intact"] == true));
     // What the store still held of the login may have followed it into the journal.
-    let reading = |line: &Value| {
-        line["record"]["event"] == "audit.read" && line["record"]["who"]["staff_no"] == ADMIN
-    };
+    let reading = |line: &Value| line["record"]["event"] == "audit.read" && line["record"]["who"]["staff_no"] == ADMIN;
     assert!(lines.iter().any(reading), "{lines:?}");
     let seq = lines[0]["seq"].as_u64().unwrap();
     let one = get(&house, &token, &format!("audit/records/{seq}")).await;

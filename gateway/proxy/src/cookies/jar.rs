@@ -7,9 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{MasterKey, SessionId};
 
-/// Sessions whose keys are kept at hand; others are derived again.
-const KEPT: u64 = 8_192;
-
 /// Seals and opens the upstream cookies of one session.
 pub(crate) struct Jar {
     line: String,
@@ -48,13 +45,12 @@ impl Jar {
 
     /// Opens what [`Jar::seal`] made for the same host and cookie.
     pub(super) fn open(&self, host: &str, prefix: &str, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
+        let mut sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, body) = sealed.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut body = body.to_vec();
-        let length = self.key.open_in_place(nonce, context(host, prefix, name), &mut body).ok()?.len();
-        body.truncate(length);
-        Some(body)
+        let length = self.key.open_in_place(nonce, context(host, prefix, name), body).ok()?.len();
+        sealed.truncate(NONCE_LEN + length);
+        Some(sealed.split_off(NONCE_LEN))
     }
 }
 
@@ -66,15 +62,14 @@ fn context(host: &str, prefix: &str, name: &str) -> Aad<Vec<u8>> {
 #[derive(Clone)]
 pub(crate) struct Jars {
     master: Arc<MasterKey>,
-    kept: moka::sync::Cache<SessionId, Arc<Jar>>,
 }
 
 impl Jars {
-    pub(crate) fn new(master: Arc<MasterKey>) -> Self {
-        Self { master, kept: moka::sync::Cache::new(KEPT) }
+    pub(crate) const fn new(master: Arc<MasterKey>) -> Self {
+        Self { master }
     }
 
-    pub(crate) fn of(&self, session: SessionId) -> Option<Arc<Jar>> {
-        self.kept.optionally_get_with(session, || Jar::of(&self.master, session).map(Arc::new))
+    pub(crate) fn of(&self, session: SessionId) -> Option<Jar> {
+        Jar::of(&self.master, session)
     }
 }

@@ -1,5 +1,6 @@
 //! `Set-Cookie` of upstreams (RFC 6265bis), read with suspicion and written anew.
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,10 +45,10 @@ pub(crate) fn rewrite<J>(
     rules: &CookieRules,
     now: Timestamp,
     until: Timestamp,
-    jar: J,
+    jar: impl FnOnce() -> Option<J>,
 ) -> usize
 where
-    J: FnOnce() -> Option<Arc<Jar>>,
+    J: Borrow<Jar>,
 {
     if !headers.contains_key(SET_COOKIE) {
         return 0;
@@ -63,7 +64,7 @@ where
                 if rules.passes(cookie.name.as_bytes()) {
                     Some(cookie.plain())
                 } else {
-                    cookie.sealed(jar.as_deref()?, &rules.host, now, until.since(now))
+                    cookie.sealed(jar.as_ref()?.borrow(), &rules.host, now, until.since(now))
                 }
             })
             .filter(|written| written.len() <= SIZE)

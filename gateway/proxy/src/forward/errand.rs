@@ -9,11 +9,12 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body as _;
 use identity::{Audience, Live};
-use model::{Timestamp, percent_encoded};
+use model::Timestamp;
 
 use super::failure::Failure;
 use crate::Services;
 use crate::body::Inward;
+use crate::companion::Companion;
 use crate::headers::{ASSERTION, REMOTE_GROUPS, REMOTE_NAME, REMOTE_USER, REQUEST_ID, append_via};
 use crate::plane::{App, Plane};
 
@@ -48,12 +49,12 @@ impl Errand<'_> {
         if let Some(authorization) = &app.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        headers.insert(ASSERTION, HeaderValue::from_str(&assertion).ok()?);
+        let said = Companion::of(live, &services.jars)?.introduction(&assertion, live, &roles.names)?;
+        headers.insert(ASSERTION, said.assertion.clone());
         if app.identity_headers {
-            let person = live.person();
-            headers.insert(REMOTE_USER, HeaderValue::from_str(person.staff_no.as_str()).ok()?);
-            headers.insert(REMOTE_NAME, HeaderValue::from_str(&percent_encoded(&person.name)).ok()?);
-            headers.insert(REMOTE_GROUPS, HeaderValue::from_str(&roles.names.join(",")).ok()?);
+            headers.insert(REMOTE_USER, said.user.clone());
+            headers.insert(REMOTE_NAME, said.name.clone());
+            headers.insert(REMOTE_GROUPS, said.groups.clone());
         }
         Some(())
     }

@@ -23,7 +23,7 @@ pub(super) fn prepare(
     now: Timestamp,
 ) -> Option<Vec<String>> {
     let app = &subject.app;
-    let cookies = cookies::forwarded(&head.headers, &app.cookies, || services.jars.of(subject.live.id()));
+    let cookies = cookies::forwarded(&head.headers, &app.cookies, || subject.jar());
     if app.logout.is_some() {
         services.logouts.visited(&subject.live, &subject.roles, app, cookies.header.as_ref());
     }

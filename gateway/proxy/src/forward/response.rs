@@ -65,8 +65,8 @@ pub(super) fn clean(headers: &mut HeaderMap, subject: &Subject, services: &Servi
     let app = &subject.app;
     headers::strip_response(headers, app.allowed);
     location::rewrite(headers, &app.names);
-    let (live, now) = (&subject.live, services.clock.now());
-    let dropped = cookies::rewrite(headers, &app.cookies, now, live.absolute_until(), || services.jars.of(live.id()));
+    let (until, now) = (subject.live.absolute_until(), services.clock.now());
+    let dropped = cookies::rewrite(headers, &app.cookies, now, until, || subject.jar());
     if dropped > 0 {
         tracing::warn!(app = %app.name, dropped, "cookies of the upstream dropped");
     }

@@ -141,7 +141,8 @@ impl Upstream {
                 if let Some(line) = (!fresh).then(|| member.idle_line()).flatten() {
                     return Ok(line);
                 }
-                match member.connect(&self.dialer).await {
+                // Boxed: most requests find a connection, and each would carry the room for dialling one.
+                match Box::pin(member.connect(&self.dialer)).await {
                     Ok(line) => return Ok(line),
                     Err(error) => failure = self.unreachable(member, &error),
                 }

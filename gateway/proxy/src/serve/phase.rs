@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use super::timed::Pace;
+use super::timed::{Awaited, Pace};
 
 /// One request after the other.
 #[derive(Debug)]
@@ -66,12 +66,13 @@ impl Pace for Arc<Phase> {
 
     fn wrote(&mut self, _: &[u8]) {}
 
-    fn is_due(&self) -> bool {
-        matches!(self.now.load(Ordering::Relaxed), FRESH | HEAD)
-    }
-
-    fn is_head(&self) -> bool {
-        self.now.load(Ordering::Relaxed) == HEAD
+    fn awaited(&self) -> Awaited {
+        match self.now.load(Ordering::Relaxed) {
+            FRESH => Awaited::Greeting,
+            HEAD => Awaited::Head,
+            IDLE => Awaited::Request,
+            _ => Awaited::Nothing,
+        }
     }
 
     fn lingers(&self) -> bool {
@@ -84,15 +85,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_head_is_due() {
+    fn a_head_is_awaited_then_nothing_then_the_next_request() {
         let mut phase = Phase::fresh();
-        assert!(phase.is_due() && !phase.is_head());
-        assert!(!phase.read(b"G") && phase.is_head());
+        assert_eq!(phase.awaited(), Awaited::Greeting);
+        assert!(!phase.read(b"G") && phase.awaited() == Awaited::Head);
         phase.begin();
-        assert!(!phase.is_due());
+        assert_eq!(phase.awaited(), Awaited::Nothing);
         phase.rest();
-        assert!(!phase.is_due());
-        assert!(phase.read(b"G") && phase.is_due());
+        assert_eq!(phase.awaited(), Awaited::Request);
+        assert!(phase.read(b"G") && phase.awaited() == Awaited::Head);
     }
 
     #[test]
@@ -101,6 +102,6 @@ mod tests {
         phase.begin();
         phase.hand_over();
         phase.rest();
-        assert!(!phase.read(b"frame") && !phase.is_due());
+        assert!(!phase.read(b"frame") && phase.awaited() == Awaited::Nothing);
     }
 }

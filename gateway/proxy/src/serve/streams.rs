@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::frames::{Frame, Walk};
-use super::timed::{Pace, Patience};
+use super::timed::{Awaited, Pace, Patience};
 
 /// Shared by a connection, its requests and its clock.
 #[derive(Debug)]
@@ -178,12 +178,8 @@ impl Pace for Observed {
         self.0.state().wrote(bytes);
     }
 
-    fn is_due(&self) -> bool {
-        false
-    }
-
-    fn is_head(&self) -> bool {
-        false
+    fn awaited(&self) -> Awaited {
+        Awaited::Nothing
     }
 
     fn lingers(&self) -> bool {

@@ -1,5 +1,5 @@
-//! A connection with deadlines of its own: for a head that has begun, for a client that doesn't read, and
-//! for one that still sends a body nobody wants.
+//! A connection with deadlines of its own: for a head that has begun, for the next request, for a client that
+//! doesn't read, and for one that still sends a body nobody wants.
 
 use std::future::Future as _;
 use std::io;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// How long a client that still sends is heard out after its refusal, so that it can read it: closing over
 /// unread bytes resets the connection and takes the answer with it (RFC 9112 9.6).
@@ -35,14 +35,35 @@ pub(super) trait Pace: Unpin {
     /// Bytes went out.
     fn wrote(&mut self, bytes: &[u8]);
 
-    /// Is a head due?
-    fn is_due(&self) -> bool;
-
-    /// Has a head begun?
-    fn is_head(&self) -> bool;
+    /// What the client is to send.
+    fn awaited(&self) -> Awaited;
 
     /// Is the client to be heard out before the connection is dropped?
     fn lingers(&self) -> bool;
+}
+
+/// What a client is to send, as far as there is a deadline for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// Nothing, or nothing that has its deadline here.
+    Nothing,
+    /// The first bytes of all.
+    Greeting,
+    /// The rest of a head.
+    Head,
+    /// Another request; none need come.
+    Request,
+}
+
+impl Awaited {
+    /// The greeting and the head that begins with it have one deadline together.
+    const fn patience(self, patience: Patience) -> Option<Duration> {
+        match self {
+            Self::Nothing => None,
+            Self::Greeting | Self::Head => Some(patience.head),
+            Self::Request => Some(patience.idle),
+        }
+    }
 }
 
 /// The head did not come in time.
@@ -58,14 +79,24 @@ pub(super) fn is_slow_head(error: &hyper::Error) -> bool {
         .is_some_and(|inner| inner.is::<SlowHead>())
 }
 
-/// Watches over a stream. Timers exist only while something is waited for.
+/// Watches over a stream.
 pub(super) struct Timed<S, P> {
     stream: S,
     pace: P,
     patience: Patience,
-    reading: Option<Pin<Box<Sleep>>>,
+    reading: Option<Reading>,
+    /// Looks at `reading`. It is set anew only when it goes off too early or would go off too late, not for each
+    /// request.
+    alarm: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
     lingering: Option<Lingering>,
+}
+
+/// Somebody waits for the client.
+struct Reading {
+    /// For a request to come, not for the rest of one.
+    between: bool,
+    until: Instant,
 }
 
 struct Lingering {
@@ -75,7 +106,7 @@ struct Lingering {
 
 impl<S, P: Pace> Timed<S, P> {
     pub(super) const fn new(stream: S, pace: P, patience: Patience) -> Self {
-        Self { stream, pace, patience, reading: None, writing: None, lingering: None }
+        Self { stream, pace, patience, reading: None, alarm: None, writing: None, lingering: None }
     }
 
     /// A write that doesn't go on: so long and no longer.
@@ -91,6 +122,32 @@ impl<S, P: Pace> Timed<S, P> {
 }
 
 impl<S: AsyncRead + Unpin, P: Pace> Timed<S, P> {
+    /// Nothing came: has it been too long?
+    fn waited(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let awaited = self.pace.awaited();
+        let Some(patience) = awaited.patience(self.patience) else {
+            self.reading = None;
+            return Poll::Pending;
+        };
+        let between = awaited == Awaited::Request;
+        let reading = self.reading.take().filter(|reading| reading.between == between);
+        let reading = reading.unwrap_or_else(|| Reading { between, until: Instant::now() + patience });
+        let until = self.reading.insert(reading).until;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if alarm.deadline() > until {
+            alarm.as_mut().reset(until);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= until {
+                let slow = awaited == Awaited::Head;
+                let cause = io::ErrorKind::TimedOut;
+                return Poll::Ready(if slow { io::Error::new(cause, SlowHead) } else { cause.into() });
+            }
+            alarm.as_mut().reset(until);
+        }
+        Poll::Pending
+    }
+
     /// Reads and forgets until the client is done, or has had its time. Our side is closed already.
     fn hear_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let lingering =
@@ -121,21 +178,7 @@ impl<S: AsyncRead + Unpin, P: Pace> AsyncRead for Timed<S, P> {
             }
             return poll;
         }
-        if !self.pace.is_due() {
-            self.reading = None;
-            return Poll::Pending;
-        }
-        let head = self.patience.head;
-        let timer = self.reading.get_or_insert_with(|| Box::pin(sleep(head)));
-        if timer.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let begun = self.pace.is_head();
-        Poll::Ready(Err(if begun {
-            io::Error::new(io::ErrorKind::TimedOut, SlowHead)
-        } else {
-            io::ErrorKind::TimedOut.into()
-        }))
+        self.waited(cx).map(Err)
     }
 }
 
