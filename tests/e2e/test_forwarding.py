@@ -17,6 +17,7 @@ import pytest
 from conftest import NURSE, PHYSICIAN
 from hospital import DOMAIN, wait_until
 from raw import Door, Raw
+from web import Answer
 
 OURS = {
     "host",
@@ -639,6 +640,37 @@ def test_req_h33_a_large_download_streams_and_a_slow_reader_stops_the_upstream(h
         for _ in range(LARGE):
             assert raw.reader.read(MIB) == BLOCK
     assert sent[0] == LARGE
+
+
+def test_req_h33_more_than_two_gibibytes_go_each_way_in_flat_memory(hospital, door, seen):
+    """Past where a signed number of 32 bits ends."""
+    blocks = 2 * 1024 + 1
+    sizes = []
+
+    def receive(request, reader):
+        request.take_body(reader) if request.method == "GET" else sizes.append(sum(
+            len(reader.read(MIB)) for _ in range(blocks)))
+
+    def answer(request, connection):
+        if request.method == "PUT":
+            return seen.plain(request, connection)
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {blocks * MIB}\r\n\r\n".encode())
+        for _ in range(blocks):
+            connection.sendall(BLOCK)
+
+    seen.receive, seen.answer = receive, answer
+    with bounded_memory(hospital):
+        raw = door.open().send(door.text("PUT /write/large", f"Content-Length: {blocks * MIB}"))
+        raw.socket.settimeout(30)
+        for _ in range(blocks):
+            raw.send(BLOCK)
+        stored = Answer(*raw.answer(), door.origin)
+        assert stored.status == 200 and sizes == [blocks * MIB]
+        status, headers = raw.send(door.text("GET /pages/large")).head()
+        assert (status, dict(headers)["content-length"]) == (200, str(blocks * MIB))
+        assert sum(raw.reader.read(MIB) == BLOCK for _ in range(blocks)) == blocks
+    (closed,) = wait_until(lambda: told(hospital, stored, "request.close"), "its end is on record")
+    assert (closed["outcome"], closed["detail"]["bytes_in"]) == ("ok", blocks * MIB)
 
 
 # Whose chart

@@ -108,7 +108,11 @@ fn every_code_that_a_comment_or_a_test_cites_is_explained() {
     assert!(explained.contains("C-08") && explained.contains("A40"), "the page is read");
     for (cited, least) in [(cited_codes().unwrap(), 60), (tested_codes().unwrap(), 100)] {
         assert!(cited.len() > least, "the sources are read");
-        assert_eq!(cited.difference(&explained).collect::<Vec<_>>(), Vec::<&String>::new(), "docs/rules.md lacks these");
+        assert_eq!(
+            cited.difference(&explained).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "docs/rules.md lacks these"
+        );
     }
 }
 
@@ -124,7 +128,11 @@ fn every_row_has_a_test_of_its_name_or_the_page_says_what_it_waits_for() {
     }
     assert_eq!(page.waiting.difference(&rows).next(), None, "what waits is one of these rows");
     let untested: BTreeSet<&String> = rows.difference(&tested).collect();
-    assert_eq!(untested, page.waiting.iter().collect(), "on the left what no test carries, on the right what the page says");
+    assert_eq!(
+        untested,
+        page.waiting.iter().collect(),
+        "on the left what no test carries, on the right what the page says"
+    );
 }
 
 fn is_number(text: &str) -> bool {
