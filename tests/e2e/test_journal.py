@@ -19,8 +19,9 @@ VERIFIERS = pytest.mark.parametrize("verify", [by_sekimorictl, by_script])
 # Events of the catalogue that don't happen in the story here, and the tests that make them happen.
 ELSEWHERE = {
     "authenticator.rename": "gateway/identity/src/own/tests.rs",
-    "login.sweep": "gateway/identity/src/login/tests.rs",
+    "login.sweep": "gateway/identity/src/login/tests/failures.rs",
     "app.logout": "tests/e2e/test_upstreams.py",
+    "certificate.issue": "tests/e2e/test_acme.py",
     "backup.make": "tests/e2e/test_operations_backup.py",
     "backup.restore": "tests/e2e/test_operations_backup.py",
 }

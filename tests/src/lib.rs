@@ -24,6 +24,7 @@ pub const ROWS: &[(&str, u8)] = &[
     ("sekimori-identity", 4),
     ("sekimori-directory", 4),
     ("sekimori-access", 4),
+    ("sekimori-acme", 4),
     ("sekimori-proxy", 5),
     ("sekimori-portal", 5),
     ("sekimori-demo", 5),
