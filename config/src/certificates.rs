@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use model::MasterKey;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -10,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, client::verify_server_name};
 
 use crate::files;
+use crate::sealed::open_secret;
 
 /// A certificate chain with its private key, checked to belong together.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +26,14 @@ pub struct Certificate {
 pub(crate) enum Fault {
     Certificate(String),
     Key(String),
+}
+
+impl Fault {
+    fn words(self) -> String {
+        match self {
+            Self::Certificate(why) | Self::Key(why) => why,
+        }
+    }
 }
 
 impl Certificate {
@@ -44,6 +54,23 @@ impl Certificate {
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_| Fault::Key("the sealed secret is no private key in PEM".to_owned()))?;
         Self::matched(chain, key)
+    }
+
+    /// Reads a chain in PEM and its key, which was sealed under `master`.
+    ///
+    /// # Errors
+    /// What is wrong with either.
+    pub fn sealed(certificate: &Path, key: &Path, master: &MasterKey) -> Result<Self, String> {
+        let key = open_secret(master, key)?;
+        Self::with_key(certificate, key.expose()).map_err(Fault::words)
+    }
+
+    /// A chain and the key of its first certificate.
+    ///
+    /// # Errors
+    /// They don't belong together, or can't be used.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, String> {
+        Self::matched(chain, key).map_err(Fault::words)
     }
 
     fn matched(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, Fault> {

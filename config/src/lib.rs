@@ -53,11 +53,12 @@ pub use network::Network;
 pub use reference::{reference_page, sample_file};
 pub use report::{Problem, Report};
 pub use rules_file::HealthSettings;
-pub use sealed::{SealedError, seal_secret};
+pub use sealed::{SealedError, open_secret, seal_secret};
 pub use settings::{
-    CertificateFiles, ClockSettings, Encoding, HrCodes, HrColumns, HrSettings, JournalSettings, KeySettings,
-    LimitSettings, LogFormat, LogLevel, LogSettings, LoginSettings, PasswordProfile, PortalSettings, ServerSettings,
-    SessionSettings, Settings, SiteSettings, StoreSettings, TlsSettings, TlsVersion, Words, ZoneSettings,
+    AcmeSettings, CertificateFiles, ClockSettings, Encoding, HrCodes, HrColumns, HrSettings, JournalSettings,
+    KeySettings, LimitSettings, LogFormat, LogLevel, LogSettings, LoginSettings, PasswordProfile, PortalSettings,
+    ServerSettings, SessionSettings, Settings, SiteSettings, StoreSettings, TlsSettings, TlsVersion, Words,
+    ZoneSettings,
 };
 pub use snapshot::Snapshot;
 pub use source::{Source, load, load_texts};

@@ -50,7 +50,10 @@ pub fn seal_secret(master: &MasterKey, path: &Path, secret: &Secret<Vec<u8>>) ->
 }
 
 /// Opens what [`seal_secret`] wrote.
-pub(crate) fn open_secret(master: &MasterKey, path: &Path) -> Result<Secret<Vec<u8>>, String> {
+///
+/// # Errors
+/// What is wrong with the file, in words.
+pub fn open_secret(master: &MasterKey, path: &Path) -> Result<Secret<Vec<u8>>, String> {
     if !path.exists() {
         return Err(format!("`{}` is not there: write it with `sekimorictl secret seal`", path.display()));
     }
@@ -63,6 +66,14 @@ pub(crate) fn open_secret(master: &MasterKey, path: &Path) -> Result<Secret<Vec<
         .ok_or_else(|| fault(Fault::Content))?;
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     master.open(PURPOSE, name, &sealed).map(Secret::new).map_err(|error| fault(Fault::Sealing(error)))
+}
+
+/// Where the gateway is to keep a key of its own there must be none of somebody else's: it would be written over.
+pub(crate) fn refuse_in_the_clear(path: &Path) -> Result<(), String> {
+    if !path.exists() || files::read(path)?.starts_with(MARK.as_bytes()) {
+        return Ok(());
+    }
+    Err(format!("`{}` holds a key already: with `acme` name a file that isn't there yet", path.display()))
 }
 
 /// The same as text: printable ASCII, as header fields can carry it.

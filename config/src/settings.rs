@@ -128,6 +128,11 @@ table! {
         certificate: PathBuf = path(), required(), "\"tls/hospital.pem\"";
         /// Its private key in PEM; not readable by others.
         key: PathBuf = path(), required(), "\"tls/hospital.key\"";
+        /// Asks a certificate authority for the certificate instead, and again when a third of its life is left:
+        /// `certificate` and `key` are then the files that the gateway keeps it in, the key sealed, the account's
+        /// beside it. Until the first one is issued no host that needs it is served.
+        acme: Option<AcmeSettings> = optional(group()), empty(),
+            "{ directory = \"https://ca.hospital.example/acme/directory\", contact = \"mailto:it@hospital.example\", ca_file = \"tls/ca.pem\" }";
         /// More certificates; each host is served with the first that covers it.
         certificates: Vec<CertificateFiles> = groups(), empty(), "";
         /// The oldest TLS version spoken to hosts of the profile `house`.
@@ -142,6 +147,21 @@ table! {
         /// The list of client certificates taken back, in PEM, from every authority in `client_ca`. Once it is
         /// named it must be kept fresh: after its own date no client comes in.
         client_crl: Option<PathBuf> = optional(path()), empty(), "\"tls/clients.crl\"";
+    }
+}
+
+table! {
+    /// `[tls] acme`. The authority looks at port 443 of each host whether it is ours (TLS-ALPN-01, RFC 8737): no
+    /// other port and no DNS record is needed. To name it here is to agree to its terms of service.
+    pub struct AcmeSettings {
+        /// Its directory (RFC 8555). No other host than this one's is ever asked.
+        directory: String = word("https address of an ACME directory", https), required(),
+            "\"https://ca.hospital.example/acme/directory\"";
+        /// Whom it may write to.
+        contact: String = word("address such as `mailto:it@hospital.example`", mailbox), required(),
+            "\"mailto:it@hospital.example\"";
+        /// Who may have signed its own certificate, in PEM.
+        ca_file: PathBuf = path(), required(), "\"tls/ca.pem\"";
     }
 }
 
@@ -440,12 +460,33 @@ impl HrColumns {
     }
 }
 
+fn https(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let plain = text.bytes().all(|b| matches!(b, b'!'..=b'~')) && !text.contains(['#', '@', '\\']);
+    let fits = plain && text.len() <= 300 && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no https address"))
+}
+
+fn mailbox(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix("mailto:").unwrap_or_default();
+    let (name, host) = address.split_once('@').unwrap_or_default();
+    let plain = address.bytes().all(|b| matches!(b, b'!'..=b'~') && !matches!(b, b',' | b'?' | b'<' | b'>'));
+    let fits = plain && !name.is_empty() && !host.is_empty() && text.len() <= 200;
+    fits.then(|| text.to_owned()).ok_or_else(|| format!("`{text}` is no address such as `mailto:it@hospital.example`"))
+}
+
 impl TlsSettings {
     /// All certificate and key files in order of preference.
     pub fn pairs(&self) -> Vec<(&Path, &Path)> {
         let first = (self.certificate.as_path(), self.key.as_path());
         let more = self.certificates.iter().map(|pair| (pair.certificate.as_path(), pair.key.as_path()));
         std::iter::once(first).chain(more).collect()
+    }
+
+    /// The files that hold certificates which the site itself has put there, by their place among all.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (usize, (&Path, &Path))> {
+        let kept_here = usize::from(self.acme.is_some());
+        self.pairs().into_iter().enumerate().skip(kept_here)
     }
 }
 

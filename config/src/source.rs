@@ -17,6 +17,7 @@ use crate::materials::Materials;
 use crate::report::{Place, Problem, Report};
 use crate::rules::Rules;
 use crate::schema::{self, Document};
+use crate::sealed;
 use crate::settings::Draft;
 use crate::snapshot::{Parts, Snapshot};
 use crate::tls;
@@ -268,10 +269,16 @@ fn check_files(main: &Main<'_>, rules: &Rules, problems: &mut Vec<Problem>) -> M
         tell("journal.directory", files::check_directory(&journal.directory));
         tell("journal.checkpoint_directory", files::check_directory(&journal.checkpoint_directory));
     }
+    let acme = main.draft.tls.as_ref().and_then(|tls| Some((tls, tls.acme.as_ref()?)));
+    if let Some((tls, acme)) = acme {
+        tell("tls.certificate", files::check_folder_of(&tls.certificate));
+        tell("tls.key", files::check_folder_of(&tls.key).and_then(|()| sealed::refuse_in_the_clear(&tls.key)));
+        tell("tls.acme.ca_file", database::check_authorities(&acme.ca_file));
+    }
     let before = problems.len();
     let certificates = read_certificates(main, problems);
     // A certificate that wasn't read covers nothing; that is said already.
-    if problems.len() == before && main.complete {
+    if problems.len() == before && main.complete && acme.is_none() {
         check_cover(main, rules, &certificates, problems);
     }
     let clients = tls::read(main, problems);
@@ -296,7 +303,7 @@ fn read_certificates(main: &Main<'_>, problems: &mut Vec<Problem>) -> Vec<Certif
         Some(more) => format!("tls.certificates[{more}]"),
     };
     let mut certificates = Vec::new();
-    for (i, (certificate, key)) in tls.pairs().into_iter().enumerate() {
+    for (i, (certificate, key)) in tls.given() {
         let path = path(i);
         match Certificate::read(certificate, key) {
             Ok(certificate) => certificates.push(certificate),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use access::{Described, Explanation};
 use bytes::Bytes;
-use config::Snapshot;
+use config::{Certificate, Snapshot};
 use http_body_util::BodyExt as _;
 use policy::RoleSet;
 use portal::{Asked, Explain, Portal};
-use proxy::{Body, BoxError, Context, Handlers};
+use proxy::{Body, BoxError, Context, Handlers, Proxy};
 
 /// The two functions that answer what isn't forwarded.
 pub(crate) fn handlers(portal: Portal) -> Handlers {
@@ -36,6 +36,24 @@ pub(crate) fn handlers(portal: Portal) -> Handlers {
 
 fn boxed(body: impl hyper::body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static) -> Body {
     body.map_err(Into::into).boxed_unsync()
+}
+
+/// Where certificates that the keeper was issued are served.
+#[derive(Debug)]
+pub(crate) struct Handshakes(pub(crate) Proxy);
+
+impl acme::Edge for Handshakes {
+    fn challenge(&self, host: &str, certificate: &Certificate) -> Result<(), String> {
+        self.0.challenge(host, certificate).map_err(|error| error.to_string())
+    }
+
+    fn withdraw(&self) {
+        self.0.withdraw_challenges();
+    }
+
+    fn install(&self, certificate: &Certificate, hosts: &[Arc<str>]) -> Result<(), String> {
+        self.0.issue(certificate, hosts).map_err(|error| error.to_string())
+    }
 }
 
 /// `policy test` by the proxy's own admission, routing and decision.

@@ -26,6 +26,8 @@ pub(crate) struct Parts {
     pub(crate) enrolment: Enrolment,
     pub(crate) roles: Roles,
     pub(crate) proxy: Proxy,
+    /// Seals what is kept in files.
+    pub(crate) master: Arc<MasterKey>,
 }
 
 impl Parts {
@@ -62,12 +64,23 @@ impl Parts {
             roles: roles.clone(),
             assertions,
             journal: journal.clone(),
-            master,
+            master: Arc::clone(&master),
             clock: clock.clone(),
             handlers: doors::handlers(portal),
         };
         let proxy = Proxy::new(plane, Arc::clone(&snapshot))?;
-        Ok(Self { current, journal, store, clock, sessions, logins, enrolment, roles, proxy })
+        Ok(Self { current, journal, store, clock, sessions, logins, enrolment, roles, proxy, master })
+    }
+
+    /// Who keeps certificates fresh. What is kept from before is served at once.
+    pub(crate) fn certificates(&self) -> acme::Keeper {
+        acme::Keeper::new(acme::Parts {
+            current: self.current.clone(),
+            journal: self.journal.clone(),
+            clock: self.clock.clone(),
+            master: Arc::clone(&self.master),
+            edge: Arc::new(doors::Handshakes(self.proxy.clone())),
+        })
     }
 }
 

@@ -164,9 +164,10 @@ async fn beat(pulse: &mut Option<Interval>) {
 /// A task that stops with the gateway.
 pub(crate) type Beside = Box<dyn FnOnce(watch::Receiver<bool>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>;
 
-/// Who looks at the gateway and changes nothing of it: the clock's check, and health.
+/// Who stands beside the requests: the clock's check, health, and the keeper of certificates.
 fn watchers(parts: &Parts, health: Option<health::Listener>, phases: watch::Receiver<Phase>) -> JoinSet<()> {
     let check = Check::new(parts.current.clone(), parts.journal.clone(), parts.clock.clone());
+    let certificates = parts.certificates();
     let desk = Desk {
         readiness: Readiness::new(parts.journal.clone(), parts.store.clone(), check.standing(), phases),
         gauges: Gauges {
@@ -175,6 +176,7 @@ fn watchers(parts: &Parts, health: Option<health::Listener>, phases: watch::Rece
             sessions: parts.sessions.clone(),
             logins: parts.logins.clone(),
             proxy: parts.proxy.clone(),
+            certificates: certificates.standing(),
             started_at: parts.clock.now(),
         },
     };
@@ -183,6 +185,7 @@ fn watchers(parts: &Parts, health: Option<health::Listener>, phases: watch::Rece
         tasks.spawn(health::serve(listener, Arc::new(desk)));
     }
     tasks.spawn(check.run());
+    tasks.spawn(certificates.run());
     tasks
 }
 

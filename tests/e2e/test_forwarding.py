@@ -17,6 +17,7 @@ import pytest
 from conftest import NURSE, PHYSICIAN
 from hospital import DOMAIN, wait_until
 from raw import Door, Raw
+from web import Answer
 
 OURS = {
     "host",
@@ -226,10 +227,13 @@ def test_req_h01_hop_by_hop_fields_and_what_connection_names_stay_behind_both_wa
         ",,,",
         "é",
         ", ".join(["192.0.2.7"] * 600),
+        ", ".join(["192.0.2.7"] * 930),
     ],
 )
 def test_atk_a08_a09_what_a_client_says_of_where_it_is_changes_nothing(value, hospital, door, seen):
-    said = [f"{name}: {value}" for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host")]
+    names = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Host")
+    # As many as go into a head: what is too large is 431 (H-23).
+    said = [f"{name}: {value}" for name in names[: 28_000 // len(value)]]
     for target, status in (("/pages/a", 200), ("/forbidden", 403)):
         answer = door.ask(
             f"GET {target}", *said, "X-Forwarded-Proto: http", "X-Original-URL: /pages/a", "X-Forwarded-Uri: /pages/a"
@@ -636,6 +640,37 @@ def test_req_h33_a_large_download_streams_and_a_slow_reader_stops_the_upstream(h
         for _ in range(LARGE):
             assert raw.reader.read(MIB) == BLOCK
     assert sent[0] == LARGE
+
+
+def test_req_h33_more_than_two_gibibytes_go_each_way_in_flat_memory(hospital, door, seen):
+    """Past where a signed number of 32 bits ends."""
+    blocks = 2 * 1024 + 1
+    sizes = []
+
+    def receive(request, reader):
+        request.take_body(reader) if request.method == "GET" else sizes.append(sum(
+            len(reader.read(MIB)) for _ in range(blocks)))
+
+    def answer(request, connection):
+        if request.method == "PUT":
+            return seen.plain(request, connection)
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {blocks * MIB}\r\n\r\n".encode())
+        for _ in range(blocks):
+            connection.sendall(BLOCK)
+
+    seen.receive, seen.answer = receive, answer
+    with bounded_memory(hospital):
+        raw = door.open().send(door.text("PUT /write/large", f"Content-Length: {blocks * MIB}"))
+        raw.socket.settimeout(30)
+        for _ in range(blocks):
+            raw.send(BLOCK)
+        stored = Answer(*raw.answer(), door.origin)
+        assert stored.status == 200 and sizes == [blocks * MIB]
+        status, headers = raw.send(door.text("GET /pages/large")).head()
+        assert (status, dict(headers)["content-length"]) == (200, str(blocks * MIB))
+        assert sum(raw.reader.read(MIB) == BLOCK for _ in range(blocks)) == blocks
+    (closed,) = wait_until(lambda: told(hospital, stored, "request.close"), "its end is on record")
+    assert (closed["outcome"], closed["detail"]["bytes_in"]) == ("ok", blocks * MIB)
 
 
 # Whose chart

@@ -177,6 +177,70 @@ def test_req_h11_a_body_that_is_not_as_long_as_it_said_is_no_request(parts, hosp
     assert not any(whole)
 
 
+def frame(kind, stream, payload=b"", flags=0):
+    """A frame of any kind, whether there is such a kind or not."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM, END_HEADERS, ACK, PADDED, PRIORITIZED = 0x1, 0x4, 0x1, 0x8, 0x20
+
+# Frames where or as none may be (RFC 9113 5.1, 6): what follows them can't be read with any certainty.
+OUT_OF_PLACE = {
+    "DATA before any request": lambda head: frame(DATA, 3, b"x"),
+    "DATA of the connection": lambda head: frame(DATA, 0, b"x"),
+    "a request of the connection": lambda head: frame(HEADERS, 0, head, END_STREAM | END_HEADERS),
+    "a request with a number of ours": lambda head: frame(HEADERS, 2, head, END_STREAM | END_HEADERS),
+    "a request numbered backwards": lambda head: frame(HEADERS, 5, head, END_STREAM | END_HEADERS)
+    + frame(HEADERS, 3, head, END_STREAM | END_HEADERS),
+    "CONTINUATION of nothing": lambda head: frame(CONTINUATION, 3, head, END_HEADERS),
+    "something amid a head": lambda head: frame(HEADERS, 3, head[:4], END_STREAM) + frame(PING, 0, bytes(8)),
+    "another's CONTINUATION": lambda head: frame(HEADERS, 3, head[:4], END_STREAM) + frame(CONTINUATION, 5, head[4:], END_HEADERS),
+    "a head that is padding alone": lambda head: frame(HEADERS, 3, b"\xff" + head, END_STREAM | END_HEADERS | PADDED),
+    "compression that is none": lambda head: frame(HEADERS, 3, b"\xff\xff\xff\xff\xff", END_STREAM | END_HEADERS),
+    "a table beyond its bound": lambda head: frame(HEADERS, 3, b"\x3f\xe1\xff\xff\x03" + head, END_STREAM | END_HEADERS),
+    "PUSH_PROMISE of a client": lambda head: frame(PUSH_PROMISE, 3, (2).to_bytes(4, "big") + head, END_HEADERS),
+    "a reset of nothing": lambda head: frame(RST_STREAM, 3, bytes(4)),
+    "a reset of the connection": lambda head: frame(RST_STREAM, 0, bytes(4)),
+    "a short reset": lambda head: frame(HEADERS, 3, head, END_HEADERS) + frame(RST_STREAM, 3, bytes(3)),
+    "SETTINGS of a stream": lambda head: frame(SETTINGS, 3),
+    "SETTINGS of a length that is none": lambda head: frame(SETTINGS, 0, bytes(5)),
+    "SETTINGS agreed to with settings": lambda head: frame(SETTINGS, 0, bytes(6), ACK),
+    "a window beyond its bound": lambda head: frame(SETTINGS, 0, b"\0\x04\x80\0\0\0"),
+    "a frame size below its bound": lambda head: frame(SETTINGS, 0, b"\0\x05\0\0\0\x01"),
+    "a push that is neither yes nor no": lambda head: frame(SETTINGS, 0, b"\0\x02\0\0\0\x02"),
+    "PING of a stream": lambda head: frame(PING, 3, bytes(8)),
+    "a short PING": lambda head: frame(PING, 0, bytes(7)),
+    "GOAWAY of a stream": lambda head: frame(GOAWAY, 3, bytes(8)),
+    "no more window": lambda head: frame(WINDOW_UPDATE, 0, bytes(4)),
+    "a short window": lambda head: frame(WINDOW_UPDATE, 0, bytes(3)),
+    "more window than there is": lambda head: frame(WINDOW_UPDATE, 0, b"\x7f\xff\xff\xff"),
+    "a window of nothing": lambda head: frame(WINDOW_UPDATE, 3, b"\0\0\0\x01"),
+    "a frame beyond its bound": lambda head: frame(DATA, 0, bytes(16385)),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_PLACE)
+def test_req_h11_a_frame_that_is_out_of_place_ends_the_connection(name, two, seen):
+    line = two.open().until_settled()
+    head = line.block(two.fields("GET /pages/out-of-place"))
+    line.raw(OUT_OF_PLACE[name](head))
+    code = line.end()
+    assert code not in (None, 0), f"closed with {code}"
+    # One that was whole before it may have been asked; never what came with or after it.
+    assert len(seen.requests) <= ("backwards" in name or "short reset" in name)
+    assert two.ask("GET /pages/a").status == 200
+
+
+@pytest.mark.parametrize("frames", [
+    frame(0xFA, 0, b"whatever"), frame(0xFA, 1, b"whatever"), frame(SETTINGS, 0, b"\xaa\xaa\0\0\0\x01"),
+    frame(PRIORITY, 1, b"\0\0\0\0\x0f"), frame(PING, 0, bytes(8), 0xFE & ~ACK),
+])
+def test_req_h11_what_must_be_ignored_is_ignored(frames, two, seen):
+    line = two.open().until_settled()
+    assert line.raw(frames).send(line.head(1, two.fields("GET /pages/a"))).answer(1).status == 200
+    assert line.away is None and len(seen.requests) == 1
+
 @pytest.mark.parametrize("fields, status", [
     # (pseudo-header fields changed, more fields) and what they get
     (({}, [("host", "{a}")]), 200),

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "authenticator.rename": "gateway/identity/src/own/tests.rs",
     "login.sweep": "gateway/identity/src/login/tests/failures.rs",
     "app.logout": "tests/e2e/test_upstreams.py",
+    "certificate.issue": "tests/e2e/test_acme.py",
     "backup.make": "tests/e2e/test_operations_backup.py",
     "backup.restore": "tests/e2e/test_operations_backup.py",
 }

@@ -1,5 +1,6 @@
 """Login at AAL2, from the desk's code to the app: what opens the door, and what must not."""
 
+import base64
 import concurrent.futures
 import json
 import os
@@ -315,6 +316,31 @@ def test_atk_a16_a_login_begun_in_one_browser_is_not_finished_in_another(ward, n
                            {"credential": json.dumps(answer)})
     assert got.status == 403 and nobody(nurse.web, ward)
     assert nobody(attacker.web, ward)
+
+
+def test_atk_a17_no_session_is_given_twice_or_left_to_the_next_person(ward, nurse):
+    colleague, web, given = ward.hire("000127"), ward.web(), []
+    for _ in range(5):
+        for person in (nurse, colleague):
+            person.web = web
+            person.login(ward.origin("recorder") + "/")
+            person.unlock(person.press("/lock"))
+            person.web.open(ward.origin("recorder") + "/")
+            person.press("/logout")
+    for line in web.set_cookies:
+        name, value = line.split(";")[0].split("=", 1)
+        given += [value] if name == "__Host-sk" and value else []
+    assert len(given) == len(set(given)) >= 40
+    # Whoever is there now, no token of before is anybody's.
+    colleague.login(ward.origin("recorder") + "/")
+    for token in given:
+        thief = ward.web()
+        thief.cookies = {f"{host}.{DOMAIN}": {"__Host-sk": token} for host in ("auth", "recorder")}
+        assert nobody(thief, ward)
+    # None is made of another, of a counter or of the time: each of the 256 bits falls either way.
+    numbers = [int.from_bytes(base64.urlsafe_b64decode(token + "=")) for token in given]
+    for bit in range(256):
+        assert {number >> bit & 1 for number in numbers} == {0, 1}, bit
 
 
 def test_atk_a33_a_token_of_one_kind_is_worth_nothing_as_another(ward, nurse):

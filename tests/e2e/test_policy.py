@@ -478,6 +478,25 @@ def test_a_role_taken_away_by_hr_is_gone_at_the_next_request_and_its_streams_clo
     assert at_the_door(enter(desk, nurse), "chart", "GET", "/patients").status == 200
 
 
+def test_atk_a20_unlocking_and_entering_anew_ask_the_rules_of_now_and_not_of_the_login(desk, people, seen, tmp_path):
+    nurse = enter(desk, people[NURSE])
+    assert at_the_door(nurse, "chart", "GET", "/patients").status == 200
+    locked = nurse.press("/lock")
+    (row,) = rows_of(NURSE)
+    desk.ctl("hr", "import", hr_file(tmp_path, row + "R8.1.31"))
+    seen.requests.clear()
+    nurse.unlock(locked)
+    # Unlocked, with what rests on employment.
+    assert nurse.web.open(desk.origin("lab") + "/open").status == 200
+    assert nurse.web.open(desk.origin("chart") + "/patients").status == 403
+    # A new handshake of the same session, and a login that replaces it, are no way round.
+    del nurse.web.cookies["chart.sekimori.localhost"]
+    assert nurse.web.open(desk.origin("chart") + "/patients").status == 403
+    assert "__Host-sk" in nurse.web.cookies["chart.sekimori.localhost"], "it was entered"
+    assert at_the_door(enter(desk, nurse), "chart", "GET", "/patients").status == 403
+    assert [request.target for request in seen.requests if request.target == "/patients"] == []
+
+
 def test_a_mover_gains_and_loses_the_same_day(desk, people, seen, tmp_path):
     clerk = people[CLERK]
     (row,) = rows_of(CLERK)

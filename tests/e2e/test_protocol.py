@@ -589,11 +589,18 @@ def test_req_h20_a_body_that_breaks_off_does_not_look_complete(hospital, door, s
 # Connections to the upstream
 
 
-def test_req_h21_a_clean_connection_is_used_again_and_carries_several_persons_requests(door, seen):
-    raw = door.open()
+def test_req_h21_a_clean_connection_is_used_again_and_carries_several_persons_requests(hospital, nurse, door, seen):
+    seen.requests.clear()
+    hers, raw = Door(hospital, "recorder", nurse.cookie("recorder")), door.open()
+    other = hers.open()
     for _ in range(4):
         assert raw.send(door.text("GET /pages/a")).answer()[0] == 200
+        assert other.send(hers.text("GET /pages/b")).answer()[0] == 200
     assert len({request.client for request in seen.requests}) == 1
+    # Each request says for itself whose it is.
+    assert {(request.target, request.get("remote-user")) for request in seen.requests} == {
+        ("/pages/a", "000102"), ("/pages/b", nurse.staff_no)}
+    assert len({request.get("sekimori-assertion") for request in seen.requests}) == 2
 
 
 def test_req_h21_authentication_that_binds_a_connection_is_not_offered(door, seen):

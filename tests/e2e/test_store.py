@@ -19,7 +19,7 @@ def shared(tmp_path_factory, recorder):
     made.stop()
 
 
-def test_while_the_database_is_away_nobody_comes_in_and_nothing_needs_a_restart_when_it_is_back(shared, seen):
+def test_req_h29_while_the_database_is_away_nobody_comes_in_and_nothing_needs_a_restart_when_it_is_back(shared, seen):
     address = f"https://recorder.{DOMAIN}:{shared.https}/patients/7"
     nurse, physician = shared.hire(NURSE), shared.hire(PHYSICIAN)
     assert nurse.login(address).status == 200

@@ -10,6 +10,8 @@ use std::{fs, io};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
+pub mod rows;
+
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
 
 /// The row of each crate, lowest first. A crate uses only lower rows.
@@ -22,6 +24,7 @@ pub const ROWS: &[(&str, u8)] = &[
     ("sekimori-identity", 4),
     ("sekimori-directory", 4),
     ("sekimori-access", 4),
+    ("sekimori-acme", 4),
     ("sekimori-proxy", 5),
     ("sekimori-portal", 5),
     ("sekimori-demo", 5),
@@ -95,7 +98,7 @@ pub fn compiled() -> io::Result<BTreeSet<String>> {
 /// When a source can't be read.
 pub fn cited_codes() -> io::Result<BTreeSet<String>> {
     let mut codes = BTreeSet::new();
-    for path in sources()? {
+    for path in sources("rs")? {
         codes.extend(fs::read_to_string(path)?.lines().filter_map(comment).flat_map(codes_in));
     }
     Ok(codes)
@@ -107,7 +110,7 @@ pub fn cited_codes() -> io::Result<BTreeSet<String>> {
 /// When a source can't be read.
 pub fn fuzz_targets() -> io::Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
-    for path in sources()?.iter().filter(|path| path.ends_with("fuzz.rs")) {
+    for path in sources("rs")?.iter().filter(|path| path.ends_with("fuzz.rs")) {
         let text = fs::read_to_string(path)?;
         let calls = text.split("::fuzz::run").skip(1);
         names.extend(calls.filter_map(|call| call.split('"').nth(1)).map(str::to_owned));
@@ -115,8 +118,8 @@ pub fn fuzz_targets() -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Every Rust source of ours.
-fn sources() -> io::Result<Vec<PathBuf>> {
+/// Every source of ours whose name ends so.
+fn sources(ending: &str) -> io::Result<Vec<PathBuf>> {
     let (mut found, mut open) = (Vec::new(), vec![Path::new(MANIFEST).with_file_name("")]);
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder)? {
@@ -124,7 +127,7 @@ fn sources() -> io::Result<Vec<PathBuf>> {
             let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             if path.is_dir() && !hidden && !path.ends_with("target") && !path.ends_with("var") {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == ending) {
                 found.push(path);
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
+use sekimori_tests::rows::{Page, tested_codes};
 use sekimori_tests::{cited_codes, compiled, fuzz_targets, metadata, wrong_edges};
 
 fn root(path: &str) -> io::Result<String> {
@@ -102,13 +103,38 @@ fn every_kept_corpus_belongs_to_a_fuzz_target_that_the_test_command_runs() {
 }
 
 #[test]
-fn every_code_that_a_comment_cites_is_explained() {
-    let page = root("docs/rules.md").unwrap();
-    let explained: BTreeSet<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" |").next()).collect();
+fn every_code_that_a_comment_or_a_test_cites_is_explained() {
+    let explained = Page::read().unwrap().explained;
     assert!(explained.contains("C-08") && explained.contains("A40"), "the page is read");
-    let cited = cited_codes().unwrap();
-    assert!(cited.len() > 60, "the sources are read");
-    let missing: Vec<&String> = cited.iter().filter(|code| !explained.contains(code.as_str())).collect();
-    assert_eq!(missing, Vec::<&String>::new(), "docs/rules.md has no row for these");
+    for (cited, least) in [(cited_codes().unwrap(), 60), (tested_codes().unwrap(), 100)] {
+        assert!(cited.len() > least, "the sources are read");
+        assert_eq!(
+            cited.difference(&explained).collect::<Vec<_>>(),
+            Vec::<&String>::new(),
+            "docs/rules.md lacks these"
+        );
+    }
+}
+
+/// The protocol's rows and the attacks: each has a test of its name, or the page says what it waits for.
+#[test]
+fn every_row_has_a_test_of_its_name_or_the_page_says_what_it_waits_for() {
+    let (page, tested) = (Page::read().unwrap(), tested_codes().unwrap());
+    let mut rows = BTreeSet::new();
+    for (series, last) in [("H-", 38), ("A", 54)] {
+        let numbers = page.numbers(series);
+        assert_eq!(numbers, (1..=last).collect(), "no row of {series} has fallen off the page");
+        rows.extend(page.explained.iter().filter(|code| code.strip_prefix(series).is_some_and(is_number)).cloned());
+    }
+    assert_eq!(page.waiting.difference(&rows).next(), None, "what waits is one of these rows");
+    let untested: BTreeSet<&String> = rows.difference(&tested).collect();
+    assert_eq!(
+        untested,
+        page.waiting.iter().collect(),
+        "on the left what no test carries, on the right what the page says"
+    );
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -118,7 +118,9 @@ fn copy_configuration(source: &Source, with_secrets: bool, folder: &mut Folder) 
             continue;
         }
         let path = absolute(&path)?;
-        if is_secret(&option) && !with_secrets {
+        // Where the gateway keeps what it is issued there may be nothing yet.
+        let issued = option == "tls.certificate" || option == "tls.key";
+        if is_secret(&option) && !with_secrets || issued && !path.exists() {
             left_out.push(path.display().to_string());
             continue;
         }

@@ -11,7 +11,7 @@ use access::Roles;
 use arc_swap::ArcSwap;
 use audit::{Counted, Journal};
 use bytes::Bytes;
-use config::Snapshot;
+use config::{Certificate, Snapshot};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request};
 use hyper::body::Incoming;
@@ -150,6 +150,29 @@ impl Proxy {
         self.0.addresses.set_rate(plane.snapshot.settings.limits.requests_per_second);
         self.0.meters.count_for(names(&plane.snapshot));
         self.0.planes.install(plane);
+    }
+
+    /// Serves these hosts, which no file's certificate covers, with `certificate` from the next handshake on.
+    ///
+    /// # Errors
+    /// [`PlaneError::Tls`]; what was served before stays.
+    pub fn issue(&self, certificate: &Certificate, hosts: &[Arc<str>]) -> Result<(), PlaneError> {
+        let foundation = &self.0.foundation;
+        foundation.issued().install(certificate, hosts, foundation.provider()).map_err(PlaneError::Tls)
+    }
+
+    /// Shows `certificate` to a certificate authority that looks whether `host` is ours (RFC 8737).
+    ///
+    /// # Errors
+    /// [`PlaneError::Tls`].
+    pub fn challenge(&self, host: &str, certificate: &Certificate) -> Result<(), PlaneError> {
+        let foundation = &self.0.foundation;
+        foundation.issued().challenge(host, certificate, foundation.provider()).map_err(PlaneError::Tls)
+    }
+
+    /// No certificate authority is shown anything any more.
+    pub fn withdraw_challenges(&self) {
+        self.0.foundation.issued().withdraw();
     }
 
     /// What the data plane counts of itself.

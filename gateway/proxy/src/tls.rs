@@ -8,6 +8,7 @@
 //! The rustls names stay inside this module.
 
 mod expiry;
+mod issued;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,16 +25,20 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 pub(crate) use self::expiry::watch;
+use self::issued::Issued;
 use crate::{Plane, PlaneError};
 
 /// What clients that speak it say in ALPN (RFC 9113 3.2).
 pub(crate) const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
+/// What a certificate authority says that looks whether a host is ours (RFC 8737 section 4).
+const ACME: &[u8] = b"acme-tls/1";
 
 /// TLS 1.3, and TLS 1.2 with ephemeral keys and authenticated encryption only.
 const SUITES: [SupportedCipherSuite; 9] = [
@@ -51,11 +56,12 @@ const SUITES: [SupportedCipherSuite; 9] = [
 /// TLS 1.2 sessions kept for resumption.
 const SESSIONS: usize = 4_096;
 
-/// What outlives a reload: keys for tickets and the session cache, so that clients can resume.
+/// What outlives a reload: keys for tickets and the session cache, so that clients can resume; and what was issued.
 pub(crate) struct Foundation {
     provider: Arc<CryptoProvider>,
     ticketer: Arc<dyn ProducesTickets>,
     sessions: Arc<dyn StoresServerSessions>,
+    issued: Arc<Issued>,
 }
 
 impl Foundation {
@@ -66,12 +72,18 @@ impl Foundation {
             provider: Arc::new(CryptoProvider { cipher_suites: SUITES.to_vec(), ..default_provider() }),
             ticketer: Ticketer::new().map_err(PlaneError::Tls)?,
             sessions: ServerSessionMemoryCache::new(SESSIONS),
+            issued: Arc::default(),
         })
     }
 
     /// The suites, for the client's side too.
     pub(crate) const fn provider(&self) -> &Arc<CryptoProvider> {
         &self.provider
+    }
+
+    /// What is issued while the gateway runs.
+    pub(crate) fn issued(&self) -> &Issued {
+        &self.issued
     }
 
     /// The server side for one snapshot: HTTP/2 and HTTP/1.1, no early data (H-32).
@@ -85,8 +97,11 @@ impl Foundation {
         let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(PlaneError::Tls)?;
         let covering = |host: &Arc<str>| {
             let at = snapshot.certificates.iter().position(|certificate| certificate.covers(host));
-            let key = at.and_then(|at| keys.get(at)).ok_or_else(|| PlaneError::NoCertificate(Arc::clone(host)))?;
-            Ok((Arc::clone(host), Arc::clone(key)))
+            let key = at.and_then(|at| keys.get(at)).map(Arc::clone);
+            if key.is_none() && snapshot.settings.tls.acme.is_none() {
+                return Err(PlaneError::NoCertificate(Arc::clone(host)));
+            }
+            Ok((Arc::clone(host), key))
         };
         let settings = &snapshot.settings;
         let apps = snapshot.apps.iter().map(|app| (&app.host, app.tls_profile));
@@ -94,13 +109,14 @@ impl Foundation {
         let mut profiles: Vec<TlsProfile> = hosts.iter().map(|(_, profile)| *profile).collect();
         profiles.sort_unstable();
         profiles.dedup();
-        let mut doors = Doors { all: Vec::new(), by_host: HashMap::new() };
+        let mut doors = Doors { all: Vec::new(), by_host: HashMap::new(), issued: Arc::clone(&self.issued) };
         for profile in profiles {
             let behind = hosts.iter().filter(|(_, theirs)| *theirs == profile).map(|(host, _)| *host);
-            let certificates: HashMap<_, _> = behind.map(covering).collect::<Result<_, _>>()?;
-            doors.by_host.extend(certificates.keys().map(|host| (Arc::clone(host), doors.all.len())));
+            let named: HashMap<_, _> = behind.map(covering).collect::<Result<_, _>>()?;
+            doors.by_host.extend(named.keys().map(|host| (Arc::clone(host), doors.all.len())));
             let demands = Arc::new(Demands::of(profile, snapshot));
-            let server = self.server(&demands, Certificates(certificates), snapshot)?;
+            let certificates = Certificates { named, issued: Arc::clone(&self.issued) };
+            let server = self.server(&demands, certificates, snapshot)?;
             doors.all.push(Door { demands, server });
         }
         Ok(doors)
@@ -137,12 +153,17 @@ impl Foundation {
     }
 }
 
-/// Shakes hands: the door, and so what is asked of the client, follows from the name that he gives.
+/// Shakes hands: the door, and so what is asked of the client, follows from the name that he gives. A certificate
+/// authority that looks whether a host is ours is shown that and no more: its connection ends here.
 ///
 /// # Errors
-/// What went wrong; the client has been told.
+/// What went wrong, or that it was an authority; the client has been told.
 pub(crate) async fn handshake(stream: TcpStream, plane: &Plane) -> io::Result<(TlsStream<TcpStream>, Arc<Demands>)> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    if let Some(answer) = plane.doors.issued.answer(&start.client_hello()) {
+        start.into_stream(answer).await?.shutdown().await?;
+        return Err(io::Error::other("a certificate authority has looked"));
+    }
     let door = plane.doors.of_name(start.client_hello().server_name()).ok_or(io::ErrorKind::NotFound)?;
     let stream = start.into_stream(Arc::clone(&door.server)).await?;
     Ok((stream, Arc::clone(&door.demands)))
@@ -206,6 +227,7 @@ pub(crate) struct Door {
 pub(crate) struct Doors {
     all: Vec<Door>,
     by_host: HashMap<Arc<str>, usize>,
+    issued: Arc<Issued>,
 }
 
 impl Doors {
@@ -226,22 +248,32 @@ impl Doors {
     }
 }
 
-/// The certificate of each host. A client that names none of them gets none: there is no default.
-struct Certificates(HashMap<Arc<str>, Arc<CertifiedKey>>);
+/// The certificate of each host: a file's, or where none covers it what was issued. A client that names none of
+/// them gets none: there is no default.
+struct Certificates {
+    named: HashMap<Arc<str>, Option<Arc<CertifiedKey>>>,
+    issued: Arc<Issued>,
+}
+
+impl Certificates {
+    fn of(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+        match self.named.get(host)? {
+            Some(key) => Some(Arc::clone(key)),
+            None => self.issued.of(host),
+        }
+    }
+}
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name()?;
-        match self.0.get(name) {
-            Some(key) => Some(Arc::clone(key)),
-            None => self.0.get(name.to_ascii_lowercase().as_str()).cloned(),
-        }
+        self.of(name).or_else(|| self.of(name.to_ascii_lowercase().as_str()))
     }
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.named.keys()).finish()
     }
 }
 
@@ -260,11 +292,12 @@ mod tests {
                 .with_protocol_versions(&[&TLS13])
                 .unwrap()
                 .with_no_client_auth()
-                .with_cert_resolver(Arc::new(Certificates(HashMap::new())))
+                .with_cert_resolver(Arc::new(Certificates { named: HashMap::new(), issued: Arc::default() }))
         };
         Doors {
             all: all.iter().map(|(_, d)| Door { demands: Arc::new(d.clone()), server: Arc::new(server(d)) }).collect(),
             by_host: all.iter().enumerate().map(|(at, (host, _))| (Arc::from(*host), at)).collect(),
+            issued: Arc::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use proxy::{Counts, Proxy, Stage, Times};
 use store::Backlog;
+use tokio::sync::watch;
 
 use super::Readiness;
 use super::process::Process;
@@ -28,6 +29,7 @@ pub(crate) struct Gauges {
     pub(crate) sessions: Sessions,
     pub(crate) logins: Logins,
     pub(crate) proxy: Proxy,
+    pub(crate) certificates: watch::Receiver<acme::Standing>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -35,11 +37,13 @@ impl Gauges {
     /// The page as of now.
     pub(crate) async fn page(&self, readiness: &Readiness) -> Result<String, Error> {
         let meters = self.proxy.meters();
+        let certificates = *self.certificates.borrow();
         let reading = Reading {
             started_at: self.started_at,
             generation: self.current.load().generation,
             ready: readiness.report().await.ready(),
             clock: readiness.clock(),
+            certificates,
             journal: self.journal.standing(),
             backlog: readiness.backlog().await,
             sessions: self.sessions.counted(),
@@ -61,6 +65,7 @@ struct Reading {
     generation: u64,
     ready: bool,
     clock: Standing,
+    certificates: acme::Standing,
     journal: audit::Standing,
     /// `None`: the store does not answer.
     backlog: Option<Backlog>,
@@ -127,6 +132,12 @@ impl Reading {
         }
         let help = "Whether the newest check of the clock had an answer";
         page.gauge("sekimori_clock_checked", help, i64::from(matches!(self.clock, Standing::Known(..))))?;
+        if let Some(until) = self.certificates.until {
+            let help = "Until when the certificate that was issued by ACME is good, since 1970";
+            page.gauge("sekimori_certificate_until_seconds", help, until.micros() as f64 / 1e6)?;
+        }
+        let help = "Attempts to be issued a certificate that have failed since the last that did not";
+        page.gauge("sekimori_certificate_failures", help, whole(u64::from(self.certificates.failures)))?;
         let started_at = self.started_at.micros() as f64 / 1e6;
         page.gauge("process_start_time_seconds", "When it started, since 1970", started_at)?;
         for (name, help, value) in [
@@ -282,6 +293,7 @@ mod tests {
             generation: 2,
             ready: true,
             clock: Standing::Known(-1_500, crate::clock::Gravity::Within),
+            certificates: acme::Standing { until: Some(Timestamp::from_seconds(1_800_000_000)), failures: 2 },
             journal: audit::Standing { writable, seq, synced, unsynced_for: Duration::from_millis(20), open },
             backlog: Some(Backlog { records: 6, oldest: None }),
             sessions: identity::Counted { active: 7, locked: 8 },
@@ -315,6 +327,8 @@ mod tests {
             "sekimori_password_waiting 9",
             "sekimori_connections_open 12",
             "sekimori_clock_offset_seconds -0.0015",
+            "sekimori_certificate_failures 2",
+            "sekimori_certificate_until_seconds 1800000000.0",
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }
