@@ -16,6 +16,7 @@ import decision_cost
 import journal_cost
 import load
 import report
+from haproxy import Haproxy
 from hospital import certificates
 from machine import LOAD_CORE, TESTED_CORE, CpuMeter, describe, file_system, not_quiet
 from peers import LARGE, SMALL, AskingProxy, Proxy, Upstream
@@ -24,6 +25,7 @@ from rounds import Candidate, Sample, ratio, run
 from site_under_load import NURSES, Site, made_up
 
 NGINX, AGAIN, ASKING, DIRECT = "nginx TLS", "nginx TLS again", "nginx TLS + auth_request", "direct"
+HAPROXY = "HAProxy TLS"
 SEKIMORI, ONE_SESSION = "sekimori", "sekimori, one session and page"
 PARTS = ("door", "large", "journal", "decision")
 DOCUMENT = ROOT / "docs" / "performance.md"
@@ -42,6 +44,7 @@ class Bench:
         self.nginx = self._proxy(Proxy, "nginx")
         self.again = self._proxy(Proxy, "nginx-again")
         self.asking = self._proxy(AskingProxy, "nginx-asking")
+        self.haproxy = self._proxy(Haproxy, "haproxy")
         self.browsers, self.public_port = made_up(NURSES), self.nginx.port
 
     def open_site(self):
@@ -53,7 +56,7 @@ class Bench:
 
     def same_tls(self):
         """The one protocol and suite that every candidate speaks with the load generator's library."""
-        ports = [self.upstream.port, self.nginx.port, self.again.port, self.asking.port]
+        ports = [self.upstream.port, self.nginx.port, self.again.port, self.asking.port, self.haproxy.port]
         if self.site:
             ports.append(self.site.port)
         spoken = set()
@@ -71,7 +74,7 @@ class Bench:
         """Rounds over a page of 1 KiB."""
         requests = self._requests("small", "/patients/{patient}")
         candidates = [self._of(DIRECT, self.upstream, requests, SMALL, metered=False), *self._peers(requests, SMALL)]
-        candidates.insert(3, self._of(ASKING, self.asking, requests, SMALL))
+        candidates.insert(4, self._of(ASKING, self.asking, requests, SMALL))
         if self.site:
             candidates += [self._gateway(SEKIMORI, requests, SMALL),
                            self._gateway(ONE_SESSION, self._first_of(requests), SMALL)]
@@ -97,7 +100,8 @@ class Bench:
         return run(candidates, self.arguments.rounds, say)
 
     def _peers(self, requests, size):
-        return [self._of(NGINX, self.nginx, requests, size), self._of(AGAIN, self.again, requests, size)]
+        return [self._of(NGINX, self.nginx, requests, size), self._of(AGAIN, self.again, requests, size),
+                self._of(HAPROXY, self.haproxy, requests, size)]
 
     def _requests(self, name, path):
         prepared = load.prepare(self.browsers, self.public_port, path)

@@ -81,8 +81,9 @@ def describe(folder):
         "system": f"{system[1] if system else platform.system()}, Linux {platform.release()}",
         "disk": f"{file_system(folder)}, real files (not memory)",
         "nginx": first_line(["nginx", "-v"]).removeprefix("nginx version: "),
+        "HAProxy": first_line(["haproxy", "-v"]).removeprefix("HAProxy version ").split(" - ")[0],
         "wrk": first_line(["wrk", "-v"]).split(" Copyright")[0],
-        "OpenSSL of nginx and wrk": first_line(["openssl", "version"]).split(" (")[0],
+        "OpenSSL of nginx, HAProxy and wrk": first_line(["openssl", "version"]).split(" (")[0],
         "compiler": first_line(["rustc", "--version"]),
         "sekimori": revision(),
     }

@@ -72,7 +72,7 @@ FORWARDING = """\
 
 PROXY = FORWARDING + """\
   server {{
-    listen 127.0.0.1:{port} ssl backlog=1024;
+    listen 127.0.0.1:{port} ssl http2 backlog=1024;
     location / {{ proxy_pass http://chart; }}
   }}
 """
