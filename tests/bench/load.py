@@ -6,6 +6,7 @@ import random
 import resource
 import subprocess
 from dataclasses import dataclass
+from typing import Optional
 
 from machine import LOAD_CORE, on_core
 
@@ -47,7 +48,7 @@ class Prepared:
 
     text: bytes
     staff_no: str
-    patient: str
+    patient: Optional[str]
 
 
 def prepare(browsers, public_port, path="/patients/{patient}"):
@@ -59,7 +60,7 @@ def prepare(browsers, public_port, path="/patients/{patient}"):
         for number in choose.sample(range(PATIENTS), PAGES_PER_SESSION):
             patient = f"P{number:06}"
             prepared.append(Prepared(_text(browser, authority, path.format(patient=patient)),
-                                     browser.staff_no, patient))
+                                     browser.staff_no, patient if path.startswith("/patients/") else None))
     choose.shuffle(prepared)
     return prepared
 

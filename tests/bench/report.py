@@ -3,7 +3,7 @@
 import datetime
 import re
 
-from rounds import ratio, spread
+from rounds import added, ratio, spread
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -42,6 +42,23 @@ def door(title, words, rounds, base):
             microseconds(spread(rounds, name, "cpu_us")), ranged(ratio(rounds, name, base, "cpu_us")),
             f"{busy.median:.0%}" if busy else "–", f"{spread(rounds, name, 'load_busy').median:.0%}",
             f"{spread(rounds, name, 'p50').median:.2f} ms", f"{spread(rounds, name, 'p99').median:.2f} ms"])
+    return Section(title, words, columns, rows)
+
+
+def paced(title, words, rounds, nothing, base):
+    """Candidates at one rate: how long an answer took, and what of it each added to `nothing`."""
+    columns = ["candidate", "requests/s", "p50", "p50 added, × " + base, "p99", "p99 added, × " + base,
+               "CPU per request", "core busy", "load's core", "generator late, p99"]
+    rows = []
+    for name in rounds[0]:
+        busy = spread(rounds, name, "busy")
+        compared = [None if name == nothing else added(rounds, name, base, nothing, figure) for figure in ("p50", "p99")]
+        rows.append([
+            name, number(spread(rounds, name, "rate")),
+            f"{spread(rounds, name, 'p50').median:.3f} ms", ranged(compared[0]),
+            f"{spread(rounds, name, 'p99').median:.3f} ms", ranged(compared[1]),
+            microseconds(spread(rounds, name, "cpu_us")), f"{busy.median:.0%}" if busy else "–",
+            f"{spread(rounds, name, 'load_busy').median:.0%}", f"{spread(rounds, name, 'late').median:.3f} ms"])
     return Section(title, words, columns, rows)
 
 

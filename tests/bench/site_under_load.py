@@ -5,7 +5,7 @@ import json
 import shutil
 import time
 
-from hospital import DEMO, Hospital, wait_until
+from hospital import DEMO, Hospital, Staff, wait_until
 from load import CONNECTIONS, HOST, Browser, LoadFailed
 from machine import TESTED_CORE, on_core
 from raw import Raw
@@ -20,14 +20,18 @@ SETTINGS = {
     "limits": {"requests_per_second": "1000000", "connections_per_address": "4096"},
 }
 BEARER_SECONDS = 120
+# A request that was let through has one record of these; one that was opened has another when it closes.
+PERMITTED = ("request.permit", "request.open")
 
 
 class Site:
     """The gateway on its core, and the browsers of everybody who is logged in."""
 
-    def __init__(self, folder, upstream, tls, nurses=NURSES, tell=print):
+    def __init__(self, folder, upstream, tls, nurses=NURSES, tell=print, settings=None):
         self.nurses, self.tell, self.browsers = nurses, tell, []
-        self.hospital = Hospital(folder, {"chart": upstream.plain}, SETTINGS)
+        settings = {table: {**SETTINGS.get(table, {}), **(settings or {}).get(table, {})}
+                    for table in {**SETTINGS, **(settings or {})}}
+        self.hospital = Hospital(folder, {"chart": upstream.plain}, settings)
         # The certificate that all candidates show.
         for name in ("ca.pem", "tls.pem", "tls.key"):
             shutil.copy2(tls / name, self.hospital.ca.with_name(name))
@@ -62,8 +66,30 @@ class Site:
         return self.hospital.process.pid
 
     def _arrive(self, staff_no):
-        nurse = self.hospital.hire(staff_no)
-        chart = self.hospital.origin("chart") + "/"
+        return self._come(self.hospital.hire(staff_no))
+
+    def officers(self, count):
+        """Browsers of so many sessions of the hospital's two system administrators: roles that no HR data gives."""
+        hospital = self.hospital
+        people = [hospital.officer, Staff(hospital, "900002").enrol(hospital.second_code)]
+
+        def log_in(officer, times):
+            # One after the other: a passkey counts its uses.
+            found = []
+            for _ in range(times):
+                officer.web = hospital.web()
+                found.append(self._come(officer, "/admin"))
+            return found
+
+        with concurrent.futures.ThreadPoolExecutor(len(people)) as pool:
+            found = [browser for each in pool.map(log_in, people, [count - count // 2, count // 2]) for browser in each]
+        self.tell(f"{len(found)} sessions of {len(people)} administrators")
+        return found
+
+    def _come(self, nurse, start="/"):
+        """Logs in at the chart, as somebody who is enrolled."""
+        staff_no = nurse.staff_no
+        chart = self.hospital.origin("chart") + start
         # So many arrivals a minute from one address are more than the gateway takes: it says how long to wait.
         while (page := nurse.web.open(chart)).status == 429:
             time.sleep(int(page.header("retry-after")))
@@ -81,8 +107,8 @@ class Site:
             status, _, body = connection.send(request.text).answer()
             assert status == 200 and len(body) >= 1024, (status, request.text, body[:500])
         connection.close()
-        found = [(record["who"]["staff_no"], record["what"]["patient"]) for record in
-                 map(json.loads, self.journal.fresh().splitlines()) if record["event"] == "request.permit"]
+        found = [(record["who"]["staff_no"], record["what"].get("patient")) for record in
+                 map(json.loads, self.journal.fresh().splitlines()) if record["event"] in PERMITTED]
         wanted = [(request.staff_no, request.patient) for request in prepared]
         assert found == wanted, f"{len(wanted)} requests, {len(found)} records, in another order or of others"
 
@@ -96,7 +122,7 @@ class Site:
         def permitted():
             nonlocal new
             new += self.journal.fresh()
-            return new.count(b'"event":"request.permit"')
+            return sum(new.count(f'"event":"{event}"'.encode()) for event in PERMITTED)
 
         wait_until(lambda: permitted() >= asked(), "a record for each request that the upstream saw", 20)
         refused, recorded = new.count(b'"outcome":"denied"'), permitted()
@@ -154,5 +180,5 @@ def personnel_file(file, count):
 
 def made_up(count):
     """Browsers with cookies of the usual size that nobody gave: for peers that don't look at them."""
-    return [Browser(f"{number:06}", {"__Host-sk": "k" * 43, "__Host-sk-bind": "b" * 43, "sk.WARDSESSION": "s" * 120})
+    return [Browser(f"{number:06}", {"__Host-sk": f"{number:043}", "__Host-sk-bind": "b" * 43, "sk.WARDSESSION": "s" * 120})
             for number in range(count)]
