@@ -64,10 +64,10 @@ class Bench:
         version, suite, _ = spoken.pop()
         return f"{version} {suite}, ECDSA P-256"
 
-    def requests(self, path="/patients/{patient}"):
-        """The file of everybody's requests for that path, each proven once."""
+    def requests(self, path="/patients/{patient}", browsers=None, pages=load.PAGES_PER_SESSION):
+        """The file of everybody's requests for that path (or of `browsers` alone), each proven once."""
         if path not in self.kept:
-            prepared = load.prepare(self.browsers, self.public_port, path)
+            prepared = load.prepare(browsers or self.browsers, self.public_port, path, pages)
             if self.site:
                 self.site.prove(prepared)
                 self.say(f"{len(prepared)} requests sent once: each has its page and its record, "

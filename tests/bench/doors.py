@@ -71,14 +71,11 @@ def privileged(bench, words):
     if not bench.site:
         return None, []
     ordinary = bench.requests(PAGE)
-    everybody, bench.browsers = bench.browsers, bench.site.officers(len(bench.browsers))
-    try:
-        acts = bench.requests(ADMIN)
-    finally:
-        bench.browsers = everybody
+    officers = bench.site.officers()
+    acts = bench.requests(ADMIN, officers, load.PATIENTS)
     name = "sekimori, privileged"
     rounds = bench.run([*_peers(bench, ordinary), bench.by_wrk(name, bench.site, acts)])
-    words = words.replace(f"{load.PATIENTS} patients", f"of two people for the privileged ones, {load.PATIENTS} patients")
+    words = words.replace(f"{load.PATIENTS} patients", f"of the privileged ones {len(officers)}, {load.PATIENTS} patients")
     section = report.door("A record on disk before the answer", words, rounds, NGINX)
     return section, [("P3", "record synced before the answer: requests/s, × nginx TLS",
                       ratio(rounds, name, NGINX, "rate"), 0.95, "least")]
