@@ -23,7 +23,7 @@ class Bench:
     def __init__(self, folder, arguments, stack, say):
         self.folder, self.arguments, self.stack, self.say, self.site = folder, arguments, stack, say, None
         tls = folder / "tls"
-        tls.mkdir()
+        tls.mkdir(parents=True)
         certificates(tls, [HOST, "auth.sekimori.localhost"])
         self.tls = tls
         self.echo = Server(Echo())

@@ -10,10 +10,13 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 
+import crowd
 import decision_cost
 import doors
+import handshakes
 import journal_cost
 import load
+import memory
 import report
 from bench import Bench
 from machine import describe, file_system, not_quiet
@@ -21,8 +24,8 @@ from site_under_load import NURSES
 
 # What is measured at one site with everybody logged in.
 DOORS = {"door": doors.small, "large": doors.large, "http2": doors.http2, "latency": doors.latency,
-         "privileged": doors.privileged}
-PARTS = (*DOORS, "journal", "decision")
+         "privileged": doors.privileged, "handshakes": handshakes.measure, "memory": memory.measure}
+PARTS = (*DOORS, "crowd", "journal", "decision")
 DOCUMENT = ROOT / "docs" / "performance.md"
 
 
@@ -37,6 +40,12 @@ def main():
         if set(DOORS) & set(arguments.parts):
             with contextlib.ExitStack() as stack:
                 measure(Bench(folder, arguments, stack, say), arguments, sections, verdicts)
+        if "crowd" in arguments.parts and not arguments.peers:
+            with contextlib.ExitStack() as stack:
+                section, judged = crowd.measure(Bench(folder / "of-the-crowd", arguments, stack, say),
+                                                arguments.crowd, arguments.crowd // 10)
+                sections.append(section)
+                verdicts += judged
         if "journal" in arguments.parts:
             section, judged = journal_cost.measure(folder, arguments.rounds, say)
             sections.append(section)
@@ -84,6 +93,8 @@ def parse():
     parser.add_argument("--seconds", type=int, default=2, help="seconds a round and candidate (2)")
     parser.add_argument("--sessions", type=int, default=NURSES, help=f"people who log in ({NURSES})")
     parser.add_argument("--rate", type=int, default=5000, help="requests a second of the part latency (5000)")
+    parser.add_argument("--crowd", type=int, default=crowd.SESSIONS,
+                        help=f"people of the part crowd ({crowd.SESSIONS}); a tenth of them open a WebSocket")
     parser.add_argument("--peers", action="store_true", help="nginx alone: tells how far the harness can be believed")
     parser.add_argument("--write", action="store_true", help="write the measured section of docs/performance.md")
     parser.add_argument("--keep", action="store_true", help="keep the folder with configuration, logs and journal")
@@ -95,6 +106,7 @@ def parse():
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
     if arguments.write and (arguments.peers or arguments.rounds < 9 or arguments.sessions < NURSES or arguments.rate < 5000
+                            or arguments.crowd < crowd.SESSIONS
                             or set(arguments.parts) != set(PARTS)):
         parser.error("--write wants the whole: all parts, at least 9 rounds, every session")
     return arguments

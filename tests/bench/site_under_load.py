@@ -7,7 +7,7 @@ import time
 
 from hospital import DEMO, Hospital, Staff, wait_until
 from load import CONNECTIONS, HOST, Browser, LoadFailed
-from machine import TESTED_CORE, on_core
+from machine import TESTED_CORE, on_core, resident
 from raw import Raw
 
 NURSES = 1000
@@ -37,11 +37,11 @@ class Site:
             shutil.copy2(tls / name, self.hospital.ca.with_name(name))
         self.journal = Journal(self.hospital.journal)
 
-    def open(self):
-        """Starts the gateway and logs everybody in."""
+    def open(self, arrived=lambda _count: None):
+        """Starts the gateway and logs everybody in; `arrived` hears how many are there, every now and then."""
         self.hospital.prepare()
-        with on_core(TESTED_CORE):
-            self.hospital.start()
+        self.start()
+        self.empty = resident(self.pid)
         self.hospital.open_desk()
         started = time.monotonic()
         staff = personnel_file(self.hospital.folder / "nurses.csv", self.nurses)
@@ -53,9 +53,19 @@ class Site:
                     self.hospital.refresh_cli()
                     refreshed = time.monotonic()
                 self.browsers += pool.map(self._arrive, staff[at:at + 100])
+                arrived(len(self.browsers))
         self.tell(f"{len(self.browsers)} people enrolled a passkey and logged in, "
                   f"in {time.monotonic() - started:.0f} s")
         return self
+
+    def start(self):
+        with on_core(TESTED_CORE):
+            self.hospital.start()
+
+    def restart(self):
+        """Another process, with the sessions of the one before."""
+        self.hospital.stop()
+        self.start()
 
     @property
     def port(self):
@@ -66,7 +76,10 @@ class Site:
         return self.hospital.process.pid
 
     def _arrive(self, staff_no):
-        return self._come(self.hospital.hire(staff_no))
+        nurse = Staff(self.hospital, staff_no)
+        # Terminals have addresses of their own; the limits of one hold for each.
+        nurse.web.address = terminal(int(staff_no))
+        return self._come(nurse.enrol(self.hospital.issue(staff_no)))
 
     def officers(self):
         """The browsers of the hospital's two system administrators, whose role no HR data gives. An account has one
@@ -152,6 +165,11 @@ class Journal:
             self.read[segment] = self.read.get(segment, 0) + len(new)
             added += new
         return added
+
+
+def terminal(number):
+    """The address of a terminal: one of some hundreds on this machine, none of them the load generator's."""
+    return f"127.0.{number // 200 % 10 + 1}.{number % 200 + 1}"
 
 
 def personnel_file(file, count):
