@@ -18,14 +18,19 @@ import journal_cost
 import load
 import memory
 import report
+import soak
+import storm
 from bench import Bench
 from machine import describe, file_system, not_quiet
 from site_under_load import NURSES
 
 # What is measured at one site with everybody logged in.
 DOORS = {"door": doors.small, "large": doors.large, "http2": doors.http2, "latency": doors.latency,
-         "privileged": doors.privileged, "handshakes": handshakes.measure, "memory": memory.measure}
-PARTS = (*DOORS, "crowd", "journal", "decision")
+         "privileged": doors.privileged, "handshakes": handshakes.measure, "memory": memory.measure,
+         "storm": storm.measure}
+# What has a site of its own.
+SITES = ("crowd", "soak")
+PARTS = (*DOORS, *SITES, "journal", "decision")
 DOCUMENT = ROOT / "docs" / "performance.md"
 
 
@@ -40,10 +45,13 @@ def main():
         if set(DOORS) & set(arguments.parts):
             with contextlib.ExitStack() as stack:
                 measure(Bench(folder, arguments, stack, say), arguments, sections, verdicts)
-        if "crowd" in arguments.parts and not arguments.peers:
+        for part in () if arguments.peers else [one for one in SITES if one in arguments.parts]:
             with contextlib.ExitStack() as stack:
-                section, judged = crowd.measure(Bench(folder / "of-the-crowd", arguments, stack, say),
-                                                arguments.crowd, arguments.crowd // 10)
+                bench = Bench(folder / f"of-the-{part}", arguments, stack, say)
+                if part == "crowd":
+                    section, judged = crowd.measure(bench, arguments.crowd, arguments.crowd // 10)
+                else:
+                    section, judged = soak.measure(bench, arguments.soak)
                 sections.append(section)
                 verdicts += judged
         if "journal" in arguments.parts:
@@ -95,6 +103,8 @@ def parse():
     parser.add_argument("--rate", type=int, default=5000, help="requests a second of the part latency (5000)")
     parser.add_argument("--crowd", type=int, default=crowd.SESSIONS,
                         help=f"people of the part crowd ({crowd.SESSIONS}); a tenth of them open a WebSocket")
+    parser.add_argument("--soak", type=int, default=soak.SECONDS, metavar="SECONDS",
+                        help=f"how long the part soak takes ({soak.SECONDS})")
     parser.add_argument("--peers", action="store_true", help="nginx alone: tells how far the harness can be believed")
     parser.add_argument("--write", action="store_true", help="write the measured section of docs/performance.md")
     parser.add_argument("--keep", action="store_true", help="keep the folder with configuration, logs and journal")
@@ -106,7 +116,7 @@ def parse():
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
     if arguments.write and (arguments.peers or arguments.rounds < 9 or arguments.sessions < NURSES or arguments.rate < 5000
-                            or arguments.crowd < crowd.SESSIONS
+                            or arguments.crowd < crowd.SESSIONS or arguments.soak < soak.SECONDS
                             or set(arguments.parts) != set(PARTS)):
         parser.error("--write wants the whole: all parts, at least 9 rounds, every session")
     return arguments
