@@ -49,7 +49,14 @@ class Client:
 
     def go(self):
         """Begins, and gives what was found."""
+        self.begin()
+        return self.told()
+
+    def begin(self):
         self._word()
+
+    def told(self):
+        """What was found, once it is over."""
         told = json.loads(self._line())
         if self.process.wait(60):
             raise LoadFailed(f"{self.mode}: {self.process.stderr.read()}")

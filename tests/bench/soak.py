@@ -23,7 +23,9 @@ PEOPLE, THREADS = 48, 4
 PAGES_PER_SECOND = 500
 SAMPLE_SECONDS = 2
 # How far from flat: of all memory in use per minute, and in descriptors.
-GROWTH_PERCENT, MORE_FILES = 1.0, 5
+GROWTH_PERCENT, MORE_FILES = 1.0, 10
+# Longer than the gateway keeps an idle connection to an upstream.
+REST_SECONDS = 10
 UPLOAD = os.urandom(256 * 1024)
 
 
@@ -33,13 +35,14 @@ def measure(bench, seconds):
     site, requests = bench.site, bench.requests(PAGE)
     people = site.more(PEOPLE)
     samples, day = [], Day(site, people)
+    before = at_rest(site.pid)
     with client.paced(site.port, bench.tls, requests, PAGES_PER_SECOND, seconds, SMALL) as pages:
         day.begin()
-        watcher = threading.Thread(target=watch, args=(site.pid, seconds, samples, bench.say))
-        watcher.start()
-        told = pages.go()
-        watcher.join()
+        pages.begin()
+        watch(site.pid, seconds, samples, day, bench.say)
         day.end()
+        told = pages.told()
+    left = at_rest(site.pid) - before
     site.close()
     growth, files = growth_percent(samples), more_files(samples)
     peak, last = max(size for _, size, _ in samples), samples[-1]
@@ -48,20 +51,31 @@ def measure(bench, seconds):
             ["memory at the end", f"{last[1] / 2**20:.1f} MiB"], ["memory at most", f"{peak / 2**20:.1f} MiB"],
             ["growth over the last two thirds, of all memory", f"{growth:+.2f} % a minute"],
             ["descriptors at the end", str(last[2])],
-            ["descriptors, last third less the third before", f"{files:+.0f}"]]
+            ["descriptors, last third less the third before", f"{files:+.0f}"],
+            ["descriptors when all are gone, less those before anybody came", f"{left:+d}"]]
     words = (f"{seconds:,} s of {PAGES_PER_SECOND}/s pages by the clock from {len(site.browsers):,} sessions, and beside "
              f"them {done / seconds:.0f} acts a second of {len(people)} people, each on a connection of its own. "
              f"A sample every {SAMPLE_SECONDS} s; flat is at most {GROWTH_PERCENT:g} % a minute (least squares) and "
              f"{MORE_FILES} descriptors (medians).")
     section = report.Section("A soak", words, ["", "count"], rows)
     return section, [("#3", "soak: growth of memory, % a minute", Spread.of([growth]), GROWTH_PERCENT, "most"),
-                     ("#3", "soak: more descriptors", Spread.of([files]), MORE_FILES, "most")]
+                     ("#3", "soak: growth of descriptors within it", Spread.of([files]), MORE_FILES, "most"),
+                     ("#3", "soak: descriptors left by it", Spread.of([left]), MORE_FILES, "most")]
 
 
-def watch(pid, seconds, samples, say):
-    """Adds (seconds, bytes, descriptors) until the time is over."""
+def at_rest(pid):
+    """Descriptors when nothing is asked: the fewest in a while."""
+    found, until = [], time.monotonic() + REST_SECONDS
+    while time.monotonic() < until:
+        found.append(descriptors(pid))
+        time.sleep(0.5)
+    return min(found)
+
+
+def watch(pid, seconds, samples, day, say):
+    """Adds (seconds, bytes, descriptors) until the time is over or something has gone wrong."""
     started, told = time.monotonic(), 0
-    while (passed := time.monotonic() - started) < seconds:
+    while (passed := time.monotonic() - started) < seconds and not day.failed:
         samples.append((passed, resident(pid), descriptors(pid)))
         if passed - told > 60:
             told = passed
@@ -145,6 +159,8 @@ class Day:
 
     def _lock(self, nurse, _patient):
         nurse.unlock(nurse.press("/lock"))
+        # Back at the app, which gives the session a new token (what scripts ask before would be refused).
+        self._good(nurse.web.open(self.chart + "/"))
 
     def _leave(self, nurse, _patient):
         self._good(nurse.press("/logout"))
