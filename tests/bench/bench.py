@@ -1,10 +1,10 @@
 """What the parts share: the peers, the site behind the gateway, and how a candidate is asked and watched."""
 
 import load
-from haproxy import Haproxy
 from hospital import certificates
 from load import HOST
 from machine import LOAD_CORE, TESTED_CORE, CpuMeter
+from others import Haproxy, Pingora
 from peers import SMALL, AskingProxy, Proxy, Upstream
 from raw import Raw
 from rounds import Candidate, Sample, run
@@ -13,7 +13,7 @@ from upstream import Upstream as Server
 from websocket import Echo
 
 NGINX, AGAIN, ASKING, DIRECT = "nginx TLS", "nginx TLS again", "nginx TLS + auth_request", "direct"
-HAPROXY = "HAProxy TLS"
+HAPROXY, PINGORA = "HAProxy TLS", "Pingora TLS"
 SEKIMORI, ONE_SESSION = "sekimori", "sekimori, one session and page"
 
 
@@ -32,7 +32,10 @@ class Bench:
         self.nginx = self.proxy(Proxy, "nginx")
         self.again = self.proxy(Proxy, "nginx-again")
         self.asking = self.proxy(AskingProxy, "nginx-asking")
-        self.haproxy = self.proxy(Haproxy, "haproxy")
+        # Those that do no more than the base of the ratios.
+        self.peers = {NGINX: self.nginx, AGAIN: self.again, HAPROXY: self.proxy(Haproxy, "haproxy")}
+        if arguments.pingora:
+            self.peers[PINGORA] = self.proxy(Pingora, "pingora")
         self.browsers, self.public_port = made_up(arguments.sessions), self.nginx.port
         self.kept = {}
 
@@ -50,7 +53,7 @@ class Bench:
 
     def same_tls(self):
         """The one protocol and suite that every candidate speaks with the load generator's library."""
-        ports = [one.port for one in (self.upstream, self.nginx, self.again, self.asking, self.haproxy)]
+        ports = [one.port for one in (self.upstream, self.asking, *self.peers.values())]
         if self.site:
             ports.append(self.site.port)
         spoken = set()

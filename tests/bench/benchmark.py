@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import pathlib
+import resource
 import shutil
 import sys
 import tempfile
@@ -36,6 +37,8 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 
 def main():
     arguments = parse()
+    # Thousands of connections at once: as many files as we may have.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=arguments.folder))
     if file_system(folder) == "tmpfs":
         sys.exit(f"{folder} is in memory; a journal on no disk measures nothing: name another folder by --folder")
@@ -106,6 +109,7 @@ def parse():
     parser.add_argument("--soak", type=int, default=soak.SECONDS, metavar="SECONDS",
                         help=f"how long the part soak takes ({soak.SECONDS})")
     parser.add_argument("--peers", action="store_true", help="nginx alone: tells how far the harness can be believed")
+    parser.add_argument("--pingora", action="store_true", help="Pingora too (run builds it, which takes minutes)")
     parser.add_argument("--write", action="store_true", help="write the measured section of docs/performance.md")
     parser.add_argument("--keep", action="store_true", help="keep the folder with configuration, logs and journal")
     parser.add_argument("--profile", metavar="FILE", help="also record where the gateway's time goes (linux-perf)")
@@ -116,7 +120,7 @@ def parse():
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
     if arguments.write and (arguments.peers or arguments.rounds < 9 or arguments.sessions < NURSES or arguments.rate < 5000
-                            or arguments.crowd < crowd.SESSIONS or arguments.soak < soak.SECONDS
+                            or arguments.crowd < crowd.SESSIONS or arguments.soak < soak.SECONDS or arguments.seconds < 2
                             or set(arguments.parts) != set(PARTS)):
         parser.error("--write wants the whole: all parts, at least 9 rounds, every session")
     return arguments

@@ -64,7 +64,7 @@ def measure(bench, sessions, sockets):
     section = report.Section("A crowd", words, ["", "memory"], rows)
     return section, [
         ("P9", "memory of a live session, KiB", Spread.of([each / 2**10]), 1, "most"),
-        ("#3", f"{sessions:,} sessions and {sockets:,} WebSockets, MiB", Spread.of([both / 2**20]), 200, "most"),
+        ("–", f"{sessions:,} sessions and {sockets:,} WebSockets, MiB", Spread.of([both / 2**20]), 200, "most"),
     ]
 
 

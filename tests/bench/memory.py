@@ -1,11 +1,11 @@
 """What an idle TLS connection takes of memory (P9)."""
 
 import report
-from bench import HAPROXY, NGINX, SEKIMORI
+from bench import HAPROXY, NGINX, PINGORA, SEKIMORI
 from client import Client
 from doors import PAGE
-from haproxy import Haproxy
 from machine import resident
+from others import Haproxy, Pingora
 from peers import SMALL, Proxy
 from rounds import Spread
 
@@ -20,6 +20,8 @@ def measure(bench, _words):
     for run in range(RUNS):
         servers = {NGINX: bench.proxy(Proxy, f"nginx-memory-{run}"),
                    HAPROXY: bench.proxy(Haproxy, f"haproxy-memory-{run}")}
+        if PINGORA in bench.peers:
+            servers[PINGORA] = bench.proxy(Pingora, f"pingora-memory-{run}")
         if bench.site:
             bench.site.restart()
             servers[SEKIMORI] = bench.site

@@ -58,9 +58,9 @@ def measure(bench, seconds):
              f"A sample every {SAMPLE_SECONDS} s; flat is at most {GROWTH_PERCENT:g} % a minute (least squares) and "
              f"{MORE_FILES} descriptors (medians).")
     section = report.Section("A soak", words, ["", "count"], rows)
-    return section, [("#3", "soak: growth of memory, % a minute", Spread.of([growth]), GROWTH_PERCENT, "most"),
-                     ("#3", "soak: growth of descriptors within it", Spread.of([files]), MORE_FILES, "most"),
-                     ("#3", "soak: descriptors left by it", Spread.of([left]), MORE_FILES, "most")]
+    return section, [("–", "soak: growth of memory, % a minute", Spread.of([growth]), GROWTH_PERCENT, "most"),
+                     ("–", "soak: growth of descriptors within it", Spread.of([files]), MORE_FILES, "most"),
+                     ("–", "soak: descriptors left by it", Spread.of([left]), MORE_FILES, "most")]
 
 
 def at_rest(pid):
