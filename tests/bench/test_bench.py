@@ -16,7 +16,7 @@ import journal_cost
 import load
 import machine
 import report
-from crowd import slope
+from crowd import of_one, slope
 from hospital import wait_until
 from memory import per_one
 from peers import page
@@ -106,6 +106,11 @@ def test_a_slope_is_that_of_the_line_through_the_samples():
 
 def test_memory_of_one_is_what_was_added_by_the_many():
     assert per_one(10 * 2**20, 40 * 2**20, 1500) == pytest.approx(20.48)
+
+
+def test_a_session_is_what_is_loaded_of_it_and_what_its_page_leaves_without_the_first_pages_own():
+    # 1,000 sessions: 2 KB each loaded, 1 KB each by its page, and 5 MB once for the very first pages.
+    assert of_one(60e6, 62e6, 62e6 + 5e6 + 250e3, 62e6 + 5e6 + 1e6, 1000) == pytest.approx(3000)
 
 
 def test_the_soak_looks_at_the_last_two_thirds_and_sees_a_leak_there():

@@ -53,10 +53,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     std::mem::replace(&mut *first.lock().unwrap_or_else(PoisonError::into_inner), Ok(()))?;
     let seconds = begin.elapsed().as_secs_f64();
-    tell(&format!(
-        r#"{{"handshakes":{},"seconds":{seconds},"cpu_ns":{cpu}}}"#,
-        count.load(Ordering::Relaxed)
-    ))
+    tell(&format!(r#"{{"handshakes":{},"seconds":{seconds},"cpu_ns":{cpu}}}"#, count.load(Ordering::Relaxed)))
 }
 
 /// From connecting until the server has closed: then it has read our proof too.
