@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import client
 import decision_cost
+import doors
 import journal_cost
 import load
 import machine
@@ -96,6 +97,14 @@ def test_a_round_in_which_the_base_adds_nothing_has_no_ratio():
     assert added(rounds, "ours", "base", "nothing", "p50") is None
     assert added(rounds, "ours", "base", "nothing", "p99") is None
     assert "–" in report.paced("t", "w", rounds, "nothing", "base").terminal()
+
+
+def test_a_rate_that_the_generator_does_not_hold_gives_no_verdict():
+    rounds = [{"direct": sample(4990), "base": sample(4950)}, {"direct": sample(5000), "base": sample(3000)},
+              {"direct": sample(5000), "base": sample(5000)}]
+    assert doors.held(rounds, ("direct", "base"), 5000)
+    rounds[2]["base"] = sample(4890)
+    assert not doors.held(rounds, ("direct", "base"), 5000) and doors.held(rounds, ("direct",), 5000)
 
 
 def test_a_slope_is_that_of_the_line_through_the_samples():

@@ -10,7 +10,7 @@ use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::kx_group;
 
 use crate::tls::Peer;
-use crate::{Options, Result, processor_time, tell, wait_for_word};
+use crate::{Options, Result, tell, thread_time, wait_for_word};
 
 /// Under way at once: enough that the candidate never waits for us.
 const AT_ONCE: usize = 8;
@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let length = Duration::from_secs(options.number("seconds")?);
     one(&peer, group)?;
     wait_for_word()?;
-    let (used, begin) = (processor_time()?, Instant::now());
+    let (used, begin) = (thread_time()?, Instant::now());
     let (count, stop, first) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(Ok(())));
     let (count, stop, first) = (Arc::new(count), Arc::new(stop), Arc::new(first));
     let threads: Vec<_> = (0..AT_ONCE)
@@ -43,11 +43,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                         }
                     }
                 }
-                processor_time_of_this_thread()
+                thread_time()
             })
         })
         .collect();
-    let mut cpu = processor_time()?.saturating_sub(used);
+    let mut cpu = thread_time()?.saturating_sub(used);
     for thread in threads {
         cpu += thread.join().map_err(|_| "a thread panicked")??;
     }
@@ -68,9 +68,4 @@ fn one(peer: &Peer, group: &'static dyn SupportedKxGroup) -> Result<()> {
     let mut rest = [0; 4_096];
     while stream.sock.read(&mut rest).is_ok_and(|read| read > 0) {}
     Ok(())
-}
-
-fn processor_time_of_this_thread() -> Result<u64> {
-    let account = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    Ok(account.split(' ').next().unwrap_or_default().parse()?)
 }

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -74,14 +75,19 @@ fn tell(line: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Nanoseconds that this process and its threads had of their core, by the scheduler's account.
+/// Nanoseconds that this process and its living threads had of their core, by the scheduler's account.
 fn processor_time() -> Result<u64> {
-    let mut sum = 0;
-    for task in fs::read_dir("/proc/self/task")? {
-        let account = fs::read_to_string(task?.path().join("schedstat"))?;
-        sum += account.split(' ').next().unwrap_or_default().parse::<u64>()?;
-    }
-    Ok(sum)
+    fs::read_dir("/proc/self/task")?.map(|task| account(&task?.path())).sum()
+}
+
+/// The same of this thread alone: what has ended is in nobody's account.
+fn thread_time() -> Result<u64> {
+    account(Path::new("/proc/thread-self"))
+}
+
+fn account(task: &Path) -> Result<u64> {
+    let text = fs::read_to_string(task.join("schedstat"))?;
+    Ok(text.split(' ').next().unwrap_or_default().parse()?)
 }
 
 /// The value below which `share` of the sorted values are; 0 without any.

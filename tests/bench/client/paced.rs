@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::tls::{Peer, Stream};
-use crate::{Options, Result, percentile, processor_time, requests, tell, wait_for_word};
+use crate::{Options, Result, percentile, requests, tell, thread_time, wait_for_word};
 
 const GROUP: &dyn rustls::crypto::SupportedKxGroup = rustls::crypto::aws_lc_rs::kx_group::X25519;
 
@@ -31,24 +31,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         streams.push(stream);
     }
     wait_for_word()?;
-    let (used, begin) = (processor_time()?, Instant::now() + Duration::from_millis(10));
+    let (used, begin) = (thread_time()?, Instant::now() + Duration::from_millis(10));
     let mut threads = Vec::new();
     for (stream, at) in streams.into_iter().zip(0..connections) {
         let texts = Arc::clone(&texts);
         let first = begin + period * at / connections;
         threads.push(thread::spawn(move || {
             let mine = texts.iter().skip(at as usize).step_by(connections as usize).cycle();
-            keep_asking(stream, mine, least, (first, period, begin + length))
+            let (waits, late) = keep_asking(stream, mine, least, (first, period, begin + length))?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((waits, late, thread_time()?))
         }));
     }
     let (mut waits, mut late) = (Vec::new(), Vec::new());
+    let mut cpu = thread_time()?.saturating_sub(used);
     for thread in threads {
-        let (waited, behind) = thread.join().map_err(|_| "a thread panicked")??;
+        let (waited, behind, its) = thread.join().map_err(|_| "a thread panicked")??;
         waits.extend(waited);
         late.extend(behind);
+        cpu += its;
     }
     let seconds = begin.elapsed().max(length).as_secs_f64();
-    let cpu = processor_time()?.saturating_sub(used);
     waits.sort_unstable();
     late.sort_unstable();
     tell(&format!(
