@@ -17,7 +17,7 @@ import journal_cost
 import load
 import machine
 import report
-from crowd import of_one, slope
+from crowd import of_one, slope, told_of
 from hospital import wait_until
 from memory import per_one
 from peers import page
@@ -120,6 +120,11 @@ def test_memory_of_one_is_what_was_added_by_the_many():
 def test_a_session_is_what_is_loaded_of_it_and_what_its_page_leaves_without_the_first_pages_own():
     # 1,000 sessions: 2 KB each loaded, 1 KB each by its page, and 5 MB once for the very first pages.
     assert of_one(60e6, 62e6, 62e6 + 5e6 + 250e3, 62e6 + 5e6 + 1e6, 1000) == pytest.approx(3000)
+
+
+def test_a_session_among_few_or_of_less_than_nothing_has_no_figure():
+    assert told_of(2048, 10_000) == Spread.of([2.0])
+    assert told_of(2048, 200) is None and told_of(-5, 10_000) is None
 
 
 def test_the_soak_looks_at_the_last_two_thirds_and_sees_a_leak_there():
