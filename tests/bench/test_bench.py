@@ -169,6 +169,9 @@ def test_a_generator_that_fails_or_is_cut_short_gives_no_figure(tmp_path, monkey
     with generator(tmp_path, monkeypatch, "echo ready; read word; echo closed within >&2; exit 1") as begun:
         with pytest.raises(load.LoadFailed, match="closed within"):
             begun.go()
+    with generator(tmp_path, monkeypatch, "echo ready; read word; echo '{}'; echo and then >&2; exit 1") as ended:
+        with pytest.raises(load.LoadFailed, match="and then"):
+            ended.go()
 
 
 def test_terminals_have_many_addresses_and_none_is_the_load_generators():
