@@ -6,6 +6,7 @@ import random
 import resource
 import subprocess
 from dataclasses import dataclass
+from typing import Optional
 
 from machine import LOAD_CORE, on_core
 
@@ -47,19 +48,19 @@ class Prepared:
 
     text: bytes
     staff_no: str
-    patient: str
+    patient: Optional[str]
 
 
-def prepare(browsers, public_port, path="/patients/{patient}"):
+def prepare(browsers, public_port, path="/patients/{patient}", pages=PAGES_PER_SESSION):
     """Requests of everybody for several patients each, in an order that follows neither."""
     choose = random.Random(1)
     authority = f"{HOST}:{public_port}"
     prepared = []
     for browser in browsers:
-        for number in choose.sample(range(PATIENTS), PAGES_PER_SESSION):
+        for number in choose.sample(range(PATIENTS), pages):
             patient = f"P{number:06}"
             prepared.append(Prepared(_text(browser, authority, path.format(patient=patient)),
-                                     browser.staff_no, patient))
+                                     browser.staff_no, patient if path.startswith("/patients/") else None))
     choose.shuffle(prepared)
     return prepared
 

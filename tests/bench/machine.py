@@ -61,6 +61,27 @@ class CpuMeter:
         return found
 
 
+def family(pid):
+    """The process and those it has started, and theirs."""
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        for task in pathlib.Path(f"/proc/{found[-1]}/task").iterdir():
+            waiting += map(int, (task / "children").read_text().split())
+    return found
+
+
+def resident(pid):
+    """Bytes of memory that it and its children have in use, counted page by page."""
+    return sum(int(re.search(r"^Rss:\s+(\d+) kB", pathlib.Path(f"/proc/{one}/smaps_rollup").read_text(), re.M)[1])
+               for one in family(pid)) * 1024
+
+
+def descriptors(pid):
+    """Open files and sockets of it and its children."""
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in family(pid))
+
+
 def file_system(folder):
     """Type of the file system that `folder` is on, e.g. `ext4`."""
     told = subprocess.run(["findmnt", "--noheadings", "--output", "FSTYPE", "--target", folder],
@@ -81,8 +102,9 @@ def describe(folder):
         "system": f"{system[1] if system else platform.system()}, Linux {platform.release()}",
         "disk": f"{file_system(folder)}, real files (not memory)",
         "nginx": first_line(["nginx", "-v"]).removeprefix("nginx version: "),
+        "HAProxy": first_line(["haproxy", "-v"]).removeprefix("HAProxy version ").split(" - ")[0],
         "wrk": first_line(["wrk", "-v"]).split(" Copyright")[0],
-        "OpenSSL of nginx and wrk": first_line(["openssl", "version"]).split(" (")[0],
+        "OpenSSL of nginx, HAProxy and wrk": first_line(["openssl", "version"]).split(" (")[0],
         "compiler": first_line(["rustc", "--version"]),
         "sekimori": revision(),
     }

@@ -43,9 +43,16 @@ UPSTREAM = """\
     listen 127.0.0.1:{port} ssl backlog=1024;
     root {folder};
     location / {{ return 200 '{page}'; }}
-    location = / {{
+    location ~ ^/(admin)?$ {{
       add_header Set-Cookie "WARDSESSION=$request_id; Path=/; HttpOnly";
       return 200 '{page}';
+    }}
+    location /ws/ {{
+      proxy_pass http://127.0.0.1:{echo};
+      proxy_http_version 1.1;
+      proxy_set_header Connection "upgrade";
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_read_timeout 1h;
     }}
     location ~ ^/patients/[^/]+/files/ {{ try_files /large =404; }}
   }}
@@ -72,7 +79,7 @@ FORWARDING = """\
 
 PROXY = FORWARDING + """\
   server {{
-    listen 127.0.0.1:{port} ssl backlog=1024;
+    listen 127.0.0.1:{port} ssl http2 backlog=1024;
     location / {{ proxy_pass http://chart; }}
   }}
 """
@@ -130,11 +137,13 @@ class Nginx:
 
 
 class Upstream(Nginx):
-    """Gives a page of 1 KiB on every path, and 64 KiB on `/patients/{id}/files/…`; counts what it was asked."""
+    """Gives a page of 1 KiB on every path, 64 KiB on `/patients/{id}/files/…`, and on `/ws/…` the WebSocket server
+    at the port `echo`; counts what it was asked."""
 
-    def __init__(self, folder, core, tls):
+    def __init__(self, folder, core, tls, echo):
         self.plain, self.port, self.status = free_port(), free_port(), free_port()
-        super().__init__(folder, core, tls, UPSTREAM, plain=self.plain, port=self.port, status=self.status)
+        super().__init__(folder, core, tls, UPSTREAM, plain=self.plain, port=self.port, status=self.status,
+                         echo=echo)
         (self.folder / "large").write_bytes(b"0123456789abcdef" * (LARGE // 16))
         self.asked_by_us = 0
 

@@ -3,8 +3,9 @@
 import datetime
 import re
 
-from rounds import ratio, spread
+from rounds import added, ratio, spread
 
+NO_PLAIN_HTTP = ["P2", "plain HTTP, requests/s, × nginx", "≥ 1", "–", "not offered to clients"]
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -45,16 +46,40 @@ def door(title, words, rounds, base):
     return Section(title, words, columns, rows)
 
 
-def goals(verdicts):
-    """`verdicts`: (row, figure, Spread or None, goal, "least" or "most"); what has no figure is left out."""
+def paced(title, words, rounds, nothing, base):
+    """Candidates at one rate: how long an answer took, and what of it each added to `nothing`."""
+    columns = ["candidate", "requests/s", "p50", "p50 added, × " + base, "p99", "p99 added, × " + base,
+               "CPU per request", "core busy", "load's core", "generator late, p99"]
     rows = []
-    for row, figure, measured, goal, side in verdicts:
+    for name in rounds[0]:
+        busy = spread(rounds, name, "busy")
+        compared = [None if name == nothing else added(rounds, name, base, nothing, figure) for figure in ("p50", "p99")]
+        rows.append([
+            name, number(spread(rounds, name, "rate")),
+            f"{spread(rounds, name, 'p50').median:.3f} ms", ranged(compared[0]),
+            f"{spread(rounds, name, 'p99').median:.3f} ms", ranged(compared[1]),
+            microseconds(spread(rounds, name, "cpu_us")), f"{busy.median:.0%}" if busy else "–",
+            f"{spread(rounds, name, 'load_busy').median:.0%}", f"{spread(rounds, name, 'late').median:.3f} ms"])
+    return Section(title, words, columns, rows)
+
+
+def goals(verdicts):
+    """`verdicts`: (row, figure, Spread or None, goal, "least" or "most") and perhaps the bar below the goal that has to be
+    cleared; what has no figure is left out. They come in the order of their rows."""
+    rows = [NO_PLAIN_HTTP]
+    for row, figure, measured, goal, side, *bar in verdicts:
         if measured is None:
             continue
-        met = measured.median >= goal if side == "least" else measured.median <= goal
-        sign = "≥" if side == "least" else "≤"
-        rows.append([row, figure, f"{sign} {goal:g}", ranged(measured), "met" if met else "missed"])
+        sign, verdict = "≥" if side == "least" else "≤", "met" if holds(measured, goal, side) else "missed"
+        if bar and verdict == "missed":
+            verdict += f"; {sign} {bar[0]:g} is {'met' if holds(measured, bar[0], side) else 'missed too'}"
+        rows.append([row, figure, f"{sign} {goal:g}", ranged(measured), verdict])
+    rows.sort(key=lambda row: int(row[0][1:]) if row[0].startswith("P") else 99)
     return Section("Goals", "", ["#", "figure", "goal", "measured: median (range)", ""], rows)
+
+
+def holds(measured, goal, side):
+    return measured.median >= goal if side == "least" else measured.median <= goal
 
 
 def ranged(spread_):

@@ -24,6 +24,8 @@ class Sample:
     load_ns: int
     p50: float
     p99: float
+    # By how much the generator was behind its own clock, where it goes by one.
+    late: float = 0.0
 
     @property
     def rate(self):
@@ -81,3 +83,11 @@ def ratio(rounds, name, base, figure):
     """Median and range of the ratios to `base`, each within its round."""
     pairs = [(getattr(samples[name], figure), getattr(samples[base], figure)) for samples in rounds]
     return Spread.of(None if None in pair else pair[0] / pair[1] for pair in pairs)
+
+
+def added(rounds, name, base, nothing, figure):
+    """As `ratio`, of what each adds to `nothing`. A round in which the base adds nothing has no ratio."""
+    def of(samples):
+        more, less = (getattr(samples[who], figure) - getattr(samples[nothing], figure) for who in (name, base))
+        return more / less if less > 0 else None
+    return Spread.of(map(of, rounds))

@@ -140,12 +140,12 @@ class Hospital:
     def prepare(self):
         """Master key and two registrars, as a site begins."""
         self.make_key()
-        code = None
+        codes = []
         for number, name in (("900001", "関 守"), ("900002", "番 人")):
             told = self.ctl("bootstrap", "--config", str(self.file), "--registrar", number, name,
                             "--role", "registrar", "--role", "auditor", "--role", "sysadmin", client=False)
-            code = code or told["enrolment code"]
-        self.officer_code = code
+            codes.append(told["enrolment code"])
+        self.officer_code, self.second_code = codes
         return self
 
     def start(self):
