@@ -160,6 +160,10 @@ pub(crate) struct Restore {
     /// The folder that `backup` made.
     #[arg(long)]
     pub(crate) from: PathBuf,
+    /// The site's master key, from the safe. Needed where no configuration is in place: nothing of a backup is
+    /// believed before it.
+    #[arg(long)]
+    pub(crate) key: Option<PathBuf>,
     /// Go on with the journal that is here, because only the store was lost: it knows what has ended since.
     #[arg(long)]
     pub(crate) keep_journal: bool,

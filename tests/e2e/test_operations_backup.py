@@ -127,13 +127,13 @@ def test_req_s24_a_site_that_lost_everything_goes_on_from_its_backup_and_the_key
     for name in ("cli.toml", "ca.pem", "clock"):
         shutil.copy(tmp_path / "lost" / "var" / name, site.folder / "var")
 
-    assert "safe" in restore(site, tmp_path / "backup", expect=2)["error"]
+    assert "--key" in restore(site, tmp_path / "backup", expect=2)["error"]
     assert not site.file.exists() and not site.journal.exists(), "nothing is done by halves"
     site.store.bring_back(dump(tmp_path / "backup"))
     for secret in safe.glob("*"):
         if secret.name != "tls.key":
             shutil.copy(secret, site.folder / "var")
-    done = restore(site, tmp_path / "backup")
+    done = restore(site, tmp_path / "backup", "--key", str(site.folder / "var" / "master.key"))
     assert done["configuration"] == "restored"
     (tls,) = done["put back before the start"]
     shutil.copy(safe / pathlib.Path(tls).name, tls)
@@ -147,6 +147,19 @@ def test_req_s24_a_site_that_lost_everything_goes_on_from_its_backup_and_the_key
                               follow=False).status in (401, 303)
     nurse.web = site.web()
     assert nurse.login(site.origin("recorder") + "/").status == 200
+
+
+def test_atk_a54_nothing_of_a_backup_is_believed_before_the_key_from_the_safe(site, tmp_path):
+    """Somebody who can write where backups are kept has one of a site of his own, which brings its own key along."""
+    backup(site, tmp_path / "backup", "--with-secrets")
+    site.stop()
+    shutil.move(site.folder, tmp_path / "his")
+    (site.folder / "var").mkdir(parents=True)
+    ours = site.folder / "var" / "ours.key"
+    site.ctl("key", "init", str(ours), client=False)
+    assert "--key" in restore(site, tmp_path / "backup", expect=2)["error"]
+    assert "manifest" in restore(site, tmp_path / "backup", "--key", str(ours), expect=2)["error"]
+    assert [path.name for path in site.folder.rglob("*")] == ["var", "ours.key"], "not a file of his is here"
 
 
 def test_req_s24_a_backup_made_while_people_work_is_whole_and_on_record(site, tmp_path):

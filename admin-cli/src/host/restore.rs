@@ -23,11 +23,16 @@ use crate::output::{Answer, Failure};
 
 pub(crate) async fn restore(arguments: Restore) -> Result<Answer, Failure> {
     let (manifest, text) = Manifest::read(&arguments.from)?;
-    let wanted = Wanted::read(&arguments)?;
-    let settings = &wanted.snapshot.settings;
-    wanted.fits(&manifest)?;
-    let master = master_key(settings, &arguments.from)?;
+    // What the backup says of itself, its configuration too, is read when the key has spoken for it.
+    let in_place = arguments.config.exists().then(|| Wanted::read(&arguments)).transpose()?;
+    let master = master_key(arguments.key.as_deref(), in_place.as_ref())?;
     manifest.verify(&arguments.from, &text, &master)?;
+    let wanted = match in_place {
+        Some(wanted) => wanted,
+        None => Wanted::read(&arguments)?,
+    };
+    wanted.fits(&manifest)?;
+    let settings = &wanted.snapshot.settings;
     let (seq, hash) = (manifest.journal.seq, manifest.journal.hash.as_str());
     if arguments.keep_journal {
         since::continues(settings, seq, hash)?;
@@ -113,19 +118,18 @@ fn main_file(folder: &Path) -> Result<PathBuf, Failure> {
     found.ok_or_else(|| Failure::local(format!("{}: no configuration in this backup", folder.display())))
 }
 
-/// The key is in its place, out of the safe, or in a backup that has its secrets.
-fn master_key(settings: &Settings, from: &Path) -> Result<MasterKey, Failure> {
-    let path = &settings.keys.master_key_file;
-    let place = if path.exists() { path.clone() } else { saved_key(path, from) };
-    config::master_key(&place).map_err(|_| {
-        Failure::local(format!("put the master key of the backup's site back first, from the safe: {}", path.display()))
+/// The key that somebody names, or the one in its place. Never one that the backup brings along: whoever made the
+/// backup would then speak for himself (A54).
+fn master_key(named: Option<&Path>, in_place: Option<&Wanted>) -> Result<MasterKey, Failure> {
+    let place = named.or(in_place.map(|wanted| wanted.snapshot.settings.keys.master_key_file.as_path()));
+    let Some(place) = place else {
+        let told = "no configuration is in place, and a backup speaks for itself by the master key from the safe alone";
+        return Err(Failure::local(format!("{told}: --key FILE")));
+    };
+    config::master_key(place).map_err(|_| {
+        let place = place.display();
+        Failure::local(format!("put the master key of the backup's site back first, from the safe: {place}"))
     })
-}
-
-fn saved_key(path: &Path, from: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default();
-    let outside = from.join("outside").join(path.strip_prefix("/").unwrap_or(path));
-    if outside.exists() { outside } else { placement::find(&from.join("config"), name).unwrap_or(outside) }
 }
 
 /// Opens store and journal, ends what must not live, and says so in a segment of its own.

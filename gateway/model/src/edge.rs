@@ -54,6 +54,8 @@ pub struct FetchMetadata {
     pub framed: bool,
     /// `Sec-Fetch-User: ?1`: a human act.
     pub user: bool,
+    /// `Sec-Fetch-Mode: navigate` to nowhere (`Sec-Fetch-Dest: empty`): a link that says `download`.
+    pub saves: bool,
     /// `Sec-Fetch-Site: same-origin`.
     pub same_origin: bool,
     /// `Sec-Fetch-Site: none`: typed or bookmarked.

@@ -95,15 +95,8 @@ fn keep(visit: &Visit, verb: Verb, answer: &mut Response) {
 }
 
 async fn check(visit: &mut Visit, route: &Route, body: Body) -> Result<(), Refused> {
-    if route.throttled {
-        let session = recalled(visit).map(|live| live.id());
-        visit.desk.attempt(session, visit.edge.address, &visit.snapshot).map_err(Refused::too_many)?;
-        // A right secret is spent by its use, and opens something: not while neither can be recorded.
-        if !visit.parts().journal.is_writable() {
-            return Err(Refused::Unavailable("the journal takes no records".to_owned()));
-        }
-    }
     meant(visit, route).await?;
+    attempt(visit, route)?;
     if visit.bearer.is_none() && (route.who != Who::Anyone || route.surface == Surface::Page) {
         visit.held = session(visit).await?;
         touch(visit, route);
@@ -112,6 +105,21 @@ async fn check(visit: &mut Visit, route: &Route, body: Body) -> Result<(), Refus
     if route.verb == Verb::Post {
         visit.body = read(visit, body, route.body).await?;
         form(visit, route)?;
+    }
+    Ok(())
+}
+
+/// Takes one of the login steps of a minute, where the route is one. What a foreign page or an app's script sends is
+/// refused before: it would use up the steps of everybody at the address, or of the person whose session it is (A47).
+fn attempt(visit: &Visit, route: &Route) -> Result<(), Refused> {
+    if !route.throttled {
+        return Ok(());
+    }
+    let session = recalled(visit).map(|live| live.id());
+    visit.desk.attempt(session, visit.edge.address, &visit.snapshot).map_err(Refused::too_many)?;
+    // A right secret is spent by its use, and opens something: not while neither can be recorded.
+    if !visit.parts().journal.is_writable() {
+        return Err(Refused::Unavailable("the journal takes no records".to_owned()));
     }
     Ok(())
 }

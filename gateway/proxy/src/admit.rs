@@ -108,7 +108,11 @@ pub(crate) fn admit(
     };
     let site = match site(&head, plane, connection) {
         Ok(site) => site.clone(),
-        Err(refusal) => return Err(refused(refusal, plane, None, edge, head)),
+        Err(refusal) => {
+            // Whoever asks for what isn't here takes of the address's budget all the same (H-23).
+            let refusal = within_budget(connection).err().unwrap_or(refusal);
+            return Err(refused(refusal, plane, None, edge, head));
+        }
     };
     edge.host = Arc::clone(site.host());
     let offer = match admissible(&mut head, plane, connection) {
@@ -135,12 +139,17 @@ fn refused(refusal: Refusal, plane: &Arc<Plane>, site: Option<Site>, edge: Edge,
 /// Brings the head into its one form and looks at all of it.
 fn admissible(head: &mut Parts, plane: &Plane, connection: &Connection) -> Result<Offer, Refusal> {
     one_form(head, plane)?;
-    connection.seat.request().map_err(|retry_after| Refusal::TooMany { retry_after })?;
+    within_budget(connection)?;
     check(head, plane)?;
     match offered(&head.method, head.version, &head.headers) {
         Offer::Malformed(rule) => Err(Refusal::Malformed(rule)),
         offer => Ok(offer),
     }
+}
+
+/// Takes one request of the address's budget.
+fn within_budget(connection: &Connection) -> Result<(), Refusal> {
+    connection.seat.request().map_err(|retry_after| Refusal::TooMany { retry_after })
 }
 
 /// Whatever the version and the form of the target: a path, one `Host`, one `Cookie` of HTTP/2's crumbs.
@@ -223,6 +232,7 @@ fn fetch_metadata(headers: &HeaderMap) -> FetchMetadata {
         document: is(dest, "document"),
         framed: is(dest, "iframe") || is(dest, "frame"),
         user: is(user, "?1"),
+        saves: is(mode, "navigate") && is(dest, "empty"),
         same_origin: is(site, "same-origin"),
         direct: is(site, "none"),
         present: mode.or(dest).or(user).or(site).is_some(),

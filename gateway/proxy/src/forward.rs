@@ -17,13 +17,14 @@ use std::sync::Arc;
 
 use access::Effective;
 use audit::{Closing, Outcome};
-use http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use identity::Live;
 use model::{Edge, Refusal, SessionState};
 use policy::{ActionClass, ActionId, PatientRule};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(crate) use errand::Errand;
 pub(crate) use member::Line;
@@ -66,7 +67,7 @@ pub(crate) struct Subject {
 
 /// Forwards what is permitted and on record.
 pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Result<Response<Outgoing>, Box<Refused>> {
-    let (permitted, ledger, held) = recorded.into_parts();
+    let (permitted, ledger, held, place) = recorded.into_parts();
     let rule = permitted.action().and_then(|action| action.patient.as_ref());
     let response_patient =
         rule.filter(|rule| matches!(rule, PatientRule::ResponseHeader(_) | PatientRule::ResponseJson(_))).cloned();
@@ -94,7 +95,7 @@ pub(crate) async fn forward(recorded: Recorded, services: &Arc<Services>) -> Res
         carrying,
     };
     let language = head.headers.get(ACCEPT_LANGUAGE).cloned();
-    let exchange = Exchange { head, body, held, offer, ledger, connection };
+    let exchange = Exchange { head, body, held, offer, ledger, place, connection };
     exchange.run(&subject, services).await.map_err(|refusal| Box::new(subject.refused(refusal, edge, language)))
 }
 
@@ -107,6 +108,7 @@ fn carrying(permitted: &Permitted) -> Carrying {
         class: action.map_or_else(ActionClass::default, |action| action.class),
         download: download.min(permitted.snapshot().download_in(&edge.zone)),
         opens: Carrying::opens(edge.fetch),
+        saves: edge.fetch.saves,
     }
 }
 
@@ -143,13 +145,12 @@ struct Exchange {
     held: Held,
     offer: Offer,
     ledger: Ledger,
+    place: OwnedSemaphorePermit,
     connection: Arc<crate::listen::Connection>,
 }
 
 impl Exchange {
     async fn run(mut self, subject: &Subject, services: &Arc<Services>) -> Result<Response<Outgoing>, Refusal> {
-        let upstream = &subject.app.upstream;
-        let Some(place) = upstream.place().await else { return Err(self.fail(Refusal::Unavailable)) };
         // The lease of a socket begins before the upstream is asked, so that no lock in between is missed.
         let socket =
             matches!(self.offer, Offer::WebSocket(_)).then(|| (self.take_upgrade(), Lease::of(subject, services)));
@@ -187,7 +188,7 @@ impl Exchange {
             line.discard();
             return Err(self.fail(subject.refuses("download")));
         };
-        let release = Release { ledger: self.ledger, place, line, bytes_in, foreign, exported };
+        let release = Release { ledger: self.ledger, place: self.place, line, bytes_in, foreign, exported };
         response::release(response, subject, services, release).map_err(|error| {
             tracing::error!(%error, "an answer could not be recorded and is not released");
             Refusal::Unavailable
@@ -210,11 +211,16 @@ impl Exchange {
         if let Held::Whole(bytes) = std::mem::take(&mut self.held) {
             // What was chunked has a length now.
             self.head.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            return (Inward::Held(Some(bytes)), None);
+            let progress = Arc::new(Progress::whole(bytes.len() as u64));
+            return (Inward::Held(Some(bytes)), Some(progress));
         }
         let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else {
             return (Inward::Empty, None);
         };
+        if body.size_hint().exact().is_none() {
+            // hyper would leave such a body of a GET behind.
+            self.head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let progress = Arc::new(Progress::default());
         let guard = Guard::new(Arc::clone(&subject.live), services.clock.clone(), subject.app.upstream.stall);
         (Inward::Streamed(Box::new(Upload::new(body, guard, Arc::clone(&progress)))), Some(progress))

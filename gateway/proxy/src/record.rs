@@ -12,6 +12,7 @@ use audit::{Closing, Event, Outcome, Record, What, Why};
 use http::Method;
 use model::Refusal;
 use policy::{Lookup, PatientRule};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Services;
 use crate::body::{self, Held};
@@ -28,11 +29,13 @@ pub(crate) struct Recorded {
     permitted: Permitted,
     ledger: Ledger,
     held: Held,
+    place: OwnedSemaphorePermit,
 }
 
 impl Recorded {
-    pub(crate) fn into_parts(self) -> (Permitted, Ledger, Held) {
-        (self.permitted, self.ledger, self.held)
+    /// With the place among the upstream's requests that it has.
+    pub(crate) fn into_parts(self) -> (Permitted, Ledger, Held, OwnedSemaphorePermit) {
+        (self.permitted, self.ledger, self.held, self.place)
     }
 }
 
@@ -44,16 +47,25 @@ pub(crate) enum Ledger {
     Read(audit::Reserved),
 }
 
-/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it, and
-/// the upstream asked if it is to say whose an id is; others decide how long that takes, so what was permitted
-/// before is asked again after.
+/// Puts a permitted request on record. A body is held here if the app's rule looks for the patient in it, the
+/// upstream asked if it is to say whose an id is, and a place among its requests awaited; others decide how long that
+/// takes, so what was permitted before is asked again after.
 ///
 /// What few requests do is boxed, so that the others don't carry the room for it.
 pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Result<Recorded, Box<Refused>> {
-    let Sought { found: patient, held, waited } = match find_patient(&mut permitted, services).await {
+    let Sought { found: patient, held, mut waited } = match find_patient(&mut permitted, services).await {
         Ok(sought) => sought,
         Err(refusal) => return Err(Box::new(permitted.refused(refusal))),
     };
+    let upstream = &permitted.resolved().app().upstream;
+    let place = match upstream.free_place() {
+        Some(place) => Some(place),
+        None => {
+            waited = true;
+            Box::pin(upstream.place()).await
+        }
+    };
+    let Some(place) = place else { return Err(Box::new(permitted.refused(Refusal::Unavailable))) };
     if waited {
         permitted = Box::pin(decide::again(permitted, services)).await?;
     }
@@ -74,7 +86,7 @@ pub(crate) async fn record(mut permitted: Permitted, services: &Services) -> Res
             if matches!(patient, Found::Unknown) {
                 services.meters.unknown_patient(app);
             }
-            Ok(Recorded { permitted, ledger, held })
+            Ok(Recorded { permitted, ledger, held, place })
         }
         Err(error) => {
             tracing::error!(%error, "a request could not be recorded");

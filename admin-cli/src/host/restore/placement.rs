@@ -1,6 +1,5 @@
 //! Which file of a backup goes where. Nothing that is there is written over.
 
-use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -99,18 +98,6 @@ fn copy(step: &Move) -> io::Result<()> {
     let mut to = OpenOptions::new().write(true).create_new(true).mode(step.mode).open(&step.to)?;
     io::copy(&mut File::open(&step.from)?, &mut to)?;
     to.sync_all()
-}
-
-/// A file of that name somewhere in a folder.
-pub(super) fn find(folder: &Path, name: &OsStr) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?;
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let found = if path.is_dir() { find(&path, name) } else { Some(path).filter(|p| p.file_name() == Some(name)) };
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
 }
 
 /// What was copied; taken away again when dropped without [`Self::keep`].

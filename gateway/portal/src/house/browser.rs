@@ -20,6 +20,7 @@ pub(crate) const NAVIGATION: FetchMetadata = FetchMetadata {
     document: true,
     framed: false,
     user: true,
+    saves: false,
     same_origin: true,
     direct: false,
     present: true,

@@ -21,7 +21,7 @@ pub(super) fn check(headers: &HeaderMap, most_fields: usize) -> Result<(), &'sta
         return Err("field-count");
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let digits = |value: &HeaderValue| value.as_bytes().iter().all(u8::is_ascii_digit);
+    let digits = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
     if lengths.next().is_some_and(|length| !digits(length)) || lengths.next().is_some() {
         return Err("content-length");
     }

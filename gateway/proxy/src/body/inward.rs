@@ -17,6 +17,13 @@ pub(crate) struct Progress {
     pub(crate) done: AtomicBool,
 }
 
+impl Progress {
+    /// Of a body that is all there.
+    pub(crate) fn whole(bytes: u64) -> Self {
+        Self { bytes: Arc::new(AtomicU64::new(bytes)), done: AtomicBool::new(true) }
+    }
+}
+
 /// The body of a request on its way upstream. Trailers stay behind (H-10).
 pub(crate) enum Inward {
     /// None.

@@ -77,8 +77,12 @@ impl Errand<'_> {
         }
         let mut request = Request::new(Inward::Empty);
         (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, Uri::from(target), headers);
-        let _place = self.app.upstream.place().await.ok_or(Failure::Other)?;
-        let (response, line) = self.app.upstream.ask(request, None).await?;
+        let upstream = &self.app.upstream;
+        let _place = match upstream.free_place() {
+            Some(place) => place,
+            None => upstream.place().await.ok_or(Failure::Other)?,
+        };
+        let (response, line) = upstream.ask(request, None).await?;
         let (head, body) = response.into_parts();
         let body = if body.is_end_stream() { Ok(Bytes::new()) } else { gathered(body, most).await };
         match &body {

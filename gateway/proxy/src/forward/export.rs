@@ -16,6 +16,8 @@ pub(super) struct Carrying {
     pub(super) download: Download,
     /// The answer is for a window of the browser, or for a program, and not for a page's script or picture.
     pub(super) opens: bool,
+    /// It was asked for by a link that says `download`: it is saved whatever it is, and whatever we call it.
+    pub(super) saves: bool,
 }
 
 /// What becomes of an answer.
@@ -38,13 +40,13 @@ impl Carrying {
             return Verdict::Pass { exported: false };
         }
         let exports = self.class == ActionClass::Export;
-        let saved = is_attachment(headers) || (self.opens && !is_shown(headers));
+        let saved = self.saves || is_attachment(headers) || (self.opens && !is_shown(headers));
         if !saved {
             return Verdict::Pass { exported: exports };
         }
         match self.download {
             Download::Allow => Verdict::Pass { exported: true },
-            Download::Inline if is_shown(headers) => {
+            Download::Inline if is_shown(headers) && !self.saves => {
                 headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
                 Verdict::Pass { exported: exports }
             }
@@ -94,7 +96,7 @@ fn is_shown(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    const RULE: Carrying = Carrying { class: ActionClass::Use, download: Download::Allow, opens: true };
+    const RULE: Carrying = Carrying { class: ActionClass::Use, download: Download::Allow, opens: true, saves: false };
 
     fn judged(rule: Carrying, kind: &str, disposition: &str) -> (Verdict, Option<String>) {
         let mut headers = HeaderMap::new();
@@ -149,6 +151,15 @@ mod tests {
         assert_eq!(verdict(deny, "application/pdf", "attachment"), Verdict::Refused);
         assert_eq!(verdict(deny, "text/csv", ""), Verdict::Refused);
         assert_eq!(verdict(deny, "text/html", ""), Verdict::Pass { exported: false });
+    }
+
+    #[test]
+    fn req_s22_a_link_that_says_download_saves_whatever_comes() {
+        let link = Carrying { saves: true, ..RULE };
+        assert_eq!(verdict(link, "application/pdf", "inline"), Verdict::Pass { exported: true });
+        for download in [Download::Inline, Download::Deny] {
+            assert_eq!(verdict(Carrying { download, ..link }, "application/pdf", "inline"), Verdict::Refused);
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The request as the upstream gets it: the client's bytes, and our word on who asks, set last.
 
-use http::header::{COOKIE, HeaderValue};
+use http::header::{ACCEPT_ENCODING, COOKIE, HeaderValue, IF_RANGE, RANGE};
 use http::request::Parts;
 use http::{Uri, Version};
 use model::Timestamp;
+use policy::PatientRule;
 
 use super::{Errand, Subject};
 use crate::Services;
@@ -34,6 +35,12 @@ pub(super) fn prepare(
     match cookies.header {
         Some(header) => drop(headers.insert(COOKIE, header)),
         None => drop(headers.remove(COOKIE)),
+    }
+    if matches!(subject.response_patient, Some(PatientRule::ResponseJson(_))) {
+        // What the rule looks into must come whole and plain.
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     append_via(headers, via);
     headers.insert(FORWARDED, peer.forwarded.clone());

@@ -90,11 +90,13 @@ impl Upstream {
         self.terms == *terms
     }
 
+    /// A place among the requests under way, if one is free.
+    pub(crate) fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
     /// A place among the requests under way; `None` if there is none in time.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Some(place);
-        }
         timeout(self.terms.connect, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()
     }
 

@@ -1,7 +1,6 @@
 //! Whose an id in the path is, by asking the upstream itself: archives name studies and images by numbers of
 //! their own, and a journal that held only those would not say whose images were seen.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use http::{Method, StatusCode};
 use policy::Lookup;
 use tokio::time::timeout;
 
-use super::{Found, in_json, is_json};
+use super::{Found, in_json, is_json, unescape_path};
 use crate::Services;
 use crate::forward::Errand;
 
@@ -79,8 +78,9 @@ fn target<'p>(lookup: &Lookup, parameter: impl Fn(&str) -> Option<&'p str>) -> O
             target.push_str(piece);
             continue;
         }
-        let value = parameter(piece).filter(|value| !value.is_empty() && value.bytes().all(plain))?;
-        let _ = write!(target, "{value}");
+        // As the upstream reads it: a letter in disguise is that letter.
+        let value = unescape_path(parameter(piece)?);
+        target.push_str(Some(&*value).filter(|value| !value.is_empty() && value.bytes().all(plain))?);
     }
     Some(target)
 }
@@ -111,6 +111,7 @@ mod tests {
         let lookup = Lookup { path: "/studies?uid={id}&limit=1".into(), pointer: "/x".into() };
         let asked = |value: &'static str| target(&lookup, |name| (name == "id").then_some(value));
         assert_eq!(asked("1.2.840").as_deref(), Some("/studies?uid=1.2.840&limit=1"));
+        assert_eq!(asked("%31.2.8%340").as_deref(), Some("/studies?uid=1.2.840&limit=1"), "the same in disguise");
         for odd in ["", "1&uid=2", "1/2", "1%262", "1#2", "山", "1;2", "1?2"] {
             assert_eq!(asked(odd), None, "{odd}");
         }

@@ -25,6 +25,8 @@ pub(super) struct Frame {
     kind: u8,
     flags: u8,
     pub(super) stream: u32,
+    /// Bytes of its payload.
+    pub(super) length: u32,
     /// The first bytes of its payload.
     body: [u8; BODY],
 }
@@ -132,8 +134,8 @@ impl Walk {
         }
         self.have = 0;
         let [a, b, c, kind, flags, s, t, u, v] = self.head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        let frame = Frame { kind, flags, stream: u32::from_be_bytes([s & 0x7f, t, u, v]), body: [0; BODY] };
+        let (length, stream) = (u32::from_be_bytes([0, a, b, c]), u32::from_be_bytes([s & 0x7f, t, u, v]));
+        let (frame, length) = (Frame { kind, flags, stream, length, body: [0; BODY] }, length as usize);
         if length == 0 {
             self.complete(&frame, seen);
         } else {

@@ -25,11 +25,31 @@ struct State {
     outward: Walk,
     /// A head, or the greeting, is on its way since then.
     head_since: Option<Instant>,
-    /// Streams on which an answer has begun and not ended on the wire, and when they last moved.
-    unfinished: BTreeMap<u32, Instant>,
+    /// Streams on which an answer has begun and not ended on the wire.
+    unfinished: BTreeMap<u32, Moved>,
     spoken: bool,
     /// What hyper complained of to the client, and how often.
     faults: BTreeMap<&'static str, u32>,
+}
+
+/// How an answer moves on the wire. A byte now and then is no movement: it would hold the rest for ever.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    at: Instant,
+    /// Bytes since then.
+    bytes: u32,
+}
+
+impl Moved {
+    /// Bytes by which an answer has moved on.
+    const LEAST: u32 = 1_024;
+
+    fn by(&mut self, bytes: u32) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes >= Self::LEAST {
+            *self = Self { at: Instant::now(), bytes: 0 };
+        }
+    }
 }
 
 /// What the clock finds.
@@ -117,7 +137,7 @@ impl State {
     /// An answer that doesn't move may wait for the upstream as long as it is still being handed over. If
     /// more than those don't, some are whole and wait for the client alone.
     fn is_stuck(&self, stall: Duration) -> bool {
-        self.unfinished.values().filter(|moved| moved.elapsed() >= stall).count() > self.answering
+        self.unfinished.values().filter(|moved| moved.at.elapsed() >= stall).count() > self.answering
     }
 
     fn read(&mut self, bytes: &[u8]) {
@@ -142,7 +162,8 @@ impl State {
             if frame.ends() {
                 unfinished.remove(&frame.stream);
             } else if frame.is_message() {
-                unfinished.insert(frame.stream, Instant::now());
+                let begun = || Moved { at: Instant::now(), bytes: 0 };
+                unfinished.entry(frame.stream).or_insert_with(begun).by(frame.length);
             }
             if let Some(fault) = fault(frame) {
                 *faults.entry(fault).or_default() += 1;
@@ -238,6 +259,18 @@ mod tests {
         line.read(&frame(3, 0, 3, 4));
         line.wrote(&frame(6, 0, 0, 8));
         assert_eq!(streams.look(&SHORT), Finding::Fine, "the client has given it up");
+    }
+
+    #[test]
+    fn req_h23_an_answer_that_is_taken_byte_by_byte_does_not_move() {
+        let before = Instant::now();
+        let mut moved = Moved { at: before, bytes: 0 };
+        for _ in 1..Moved::LEAST {
+            moved.by(1);
+        }
+        assert_eq!(moved.at, before);
+        moved.by(1);
+        assert!(moved.at > before && moved.bytes == 0);
     }
 
     #[test]

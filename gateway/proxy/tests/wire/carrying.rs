@@ -108,3 +108,17 @@ async fn a_read_is_recorded_with_the_bytes_that_its_answer_declares() {
     let records = world.await_records("request.permit", 2).await;
     assert!(records[0].contains("\"bytes_out\":6") && records[1].contains("\"bytes_out\":0"), "{records:?}");
 }
+
+#[tokio::test]
+async fn req_s22_a_link_that_says_download_is_known_by_its_fetch_metadata() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    world.upstream.answers(|_| ok_with("Content-Type: application/pdf\r\n", "%PDF"));
+    let link = format!("Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: empty\r\n{}", nurse.cookie);
+    let window = format!("Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n{}", nurse.cookie);
+    assert_eq!(world.ask("GET /page", &link).await.status, 200);
+    assert!(world.await_records("request.close", 1).await[0].contains("\"export\":true"));
+    world.reload(|rules| rules.replacen("identity_headers", "download = \"inline\"\nidentity_headers", 1));
+    assert_eq!(world.ask("GET /page", &link).await.status, 403);
+    assert_eq!(world.ask("GET /page", &window).await.status, 200);
+}

@@ -222,3 +222,18 @@ async fn pipelined_requests_are_each_decided() {
     assert_eq!(statuses, [200, 403, 200]);
     assert_eq!(world.upstream.seen().len(), 2);
 }
+
+#[tokio::test]
+async fn req_h06_a_body_without_a_length_reaches_the_upstream_whatever_the_method() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = world.connect().await;
+    let head = format!("GET /page HTTP/1.1\r\nHost: {CHART}\r\nTransfer-Encoding: chunked\r\n{}\r\n", nurse.cookie);
+    browser.send(format!("{head}5\r\nhello\r\n0\r\n\r\n")).await;
+    assert_eq!(browser.answer().await.unwrap().status, 200);
+    let seen = world.upstream.only();
+    assert_eq!(
+        (seen.header("transfer-encoding"), seen.body.as_slice()),
+        (vec!["chunked"], &b"5\r\nhello\r\n0\r\n\r\n"[..])
+    );
+}

@@ -72,3 +72,31 @@ async fn req_h23_an_address_has_so_many_connections_and_no_more() {
         assert!(tries < 1_000);
     }
 }
+
+#[tokio::test]
+async fn req_h23_a_kept_connection_on_which_nothing_is_asked_is_closed() {
+    let world = World::with(|main| main.replace("header_timeout", "idle_timeout = \"1s\"\nheader_timeout")).await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let mut browser = world.connect().await;
+    let request = format!("GET /page HTTP/1.1\r\nHost: {CHART}\r\n{}\r\n", nurse.cookie);
+    for _ in 0..3 {
+        assert_eq!(browser.ask(&request).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    let since = Instant::now();
+    assert_eq!(browser.ask(&request).await.status, 200, "each request begins its time anew");
+    assert!(browser.rest().await.is_empty());
+    let took = since.elapsed();
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+    assert!(world.records().iter().all(|line| !line.contains("edge.malformed")), "that is nobody's fault");
+}
+
+#[tokio::test]
+async fn req_h23_who_asks_for_what_is_not_here_has_a_budget_too() {
+    let world = World::with(|main| main.replace("requests_per_second = 1000", "requests_per_second = 3")).await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(world.connect().await.ask("GET / HTTP/1.1\r\nHost: nowhere.example\r\n\r\n").await.status);
+    }
+    assert!(statuses.contains(&429) && statuses[..3] == [421, 421, 421], "{statuses:?}");
+}

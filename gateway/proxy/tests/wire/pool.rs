@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use identity::By;
+use model::{EndReason, LockReason};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::oneshot;
 
@@ -147,4 +149,43 @@ async fn an_upstream_has_so_many_requests_at_once_and_no_more() {
     assert_eq!(world.upstream.seen().len(), 1);
     release.send_replace(true);
     assert_eq!(first.answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn atk_a18_a_request_that_waits_for_its_place_does_not_begin_after_the_lock_or_the_end() {
+    let world = World::with(|main| main.replace("\"700ms\"", "\"20s\"\nconnect_timeout = \"20s\"")).await;
+    let (first, nurse) = (world.login("000101", &["nurse"]).await, world.login("000102", &["nurse"]).await);
+    let other = world.login("000103", &["nurse"]).await;
+    let (release, held) = tokio::sync::watch::channel(false);
+    world.upstream.answers(move |_| {
+        let mut held = held.clone();
+        with_connection(|mut stream| async move {
+            held.wait_for(|released| *released).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+        })
+    });
+    members(&world, &[world.upstream.address], "requests_at_once = 1\n");
+    let mut holder = world.connect().await;
+    holder.send(format!("GET /page HTTP/1.1\r\nHost: {CHART}\r\n{}\r\n", first.cookie)).await;
+    while world.upstream.seen().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let order = |cookie: &str| {
+        format!("POST /patients/1/orders HTTP/1.1\r\nHost: {CHART}\r\nContent-Length: 0\r\n{cookie}\r\n")
+    };
+    let (mut locked, mut ended) = (world.connect().await, world.connect().await);
+    locked.send(order(&nurse.cookie)).await;
+    ended.send(order(&other.cookie)).await;
+    // Both are permitted by now: the next request of the same address comes to its own end behind them.
+    assert_eq!(world.ask("GET /admin/users", &nurse.cookie).await.status, 403);
+    assert_eq!(world.ask("GET /admin/users", &other.cookie).await.status, 403);
+    world.await_records("request.deny", 2).await;
+    assert!(world.sessions.lock(nurse.live.id(), LockReason::User, By::Gateway).await.unwrap());
+    assert!(world.sessions.end(other.live.id(), EndReason::Logout, By::Gateway).await.unwrap());
+    release.send_replace(true);
+    assert_eq!(holder.answer().await.unwrap().status, 200);
+    assert_eq!(locked.answer().await.unwrap().status, 423);
+    assert_eq!(ended.answer().await.unwrap().status, 401);
+    assert_eq!(world.upstream.seen().len(), 1, "neither came to the upstream");
+    assert_eq!(world.await_records("request.deny", 4).await.len(), 4);
 }

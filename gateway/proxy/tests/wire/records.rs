@@ -286,3 +286,29 @@ async fn atk_a52_a_patient_that_two_servers_read_differently_is_unknown() {
         assert!(open.contains("\"patient\":\"unknown\""), "{target} {body}: {open}");
     }
 }
+
+#[tokio::test]
+async fn a_held_body_is_recorded_with_its_bytes() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    let form = format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 6\r\n{}", nurse.cookie);
+    let mut browser = world.connect().await;
+    browser.send(format!("POST /orders HTTP/1.1\r\nHost: {CHART}\r\n{form}\r\npid=77")).await;
+    assert_eq!(browser.answer().await.unwrap().status, 200);
+    assert!(world.await_records("request.close", 1).await[0].contains("\"bytes_in\":6"));
+}
+
+#[tokio::test]
+async fn atk_a52_what_a_rule_looks_into_comes_whole_and_plain() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    world.upstream.answers(|_| ok_with("Content-Type: application/json\r\n", "{\"patient\":{\"id\":\"77\"}}"));
+    let blinding = format!("Range: bytes=1-\r\nIf-Range: \"x\"\r\nAccept-Encoding: gzip, br\r\n{}", nurse.cookie);
+    assert_eq!(world.ask("GET /bedside", &blinding).await.status, 200);
+    let seen = world.upstream.only();
+    assert!(seen.header("range").is_empty() && seen.header("if-range").is_empty());
+    assert_eq!(seen.header("accept-encoding"), ["identity"]);
+    assert!(world.await_records("request.close", 1).await[0].contains("\"patient\":\"77\""));
+    assert_eq!(world.ask("GET /page", &blinding).await.status, 200);
+    assert_eq!(world.upstream.seen()[1].header("accept-encoding"), ["gzip, br"], "other rules change nothing");
+}

@@ -405,3 +405,17 @@ async fn atk_a47_a_stranger_at_the_same_address_uses_up_nobodys_unlocking() {
     assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(last.body.contains(&format!("href=\"/lock?i={i}\"")), "back to the lock page: {}", last.body);
 }
+
+#[tokio::test]
+async fn atk_a45_what_a_page_of_somebody_elses_sends_uses_up_no_steps_of_its_readers() {
+    let house = House::open().await;
+    let mut reader = house.browser();
+    let foreign = FetchMetadata { present: true, ..FetchMetadata::default() };
+    for _ in 0..500 {
+        let got = reader
+            .send(AUTH, Method::POST, "/login/name", foreign, &[(http::header::CONTENT_TYPE, "text/plain")], "x")
+            .await;
+        assert_eq!(got.status, StatusCode::FORBIDDEN);
+    }
+    assert_ne!(reader.post(AUTH, "/login/name", &[("name", "x")]).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
