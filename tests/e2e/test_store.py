@@ -19,6 +19,12 @@ def shared(tmp_path_factory, recorder):
     made.stop()
 
 
+def test_a_second_process_of_the_same_node_is_refused(shared):
+    command = ("bootstrap", "--config", str(shared.file), "--registrar", "900003", "代 理")
+    told = shared.ctl(*command, client=False, expect=2)
+    assert "node demo" in str(told) and "in use by another process" in str(told)
+
+
 def test_req_h29_while_the_database_is_away_nobody_comes_in_and_nothing_needs_a_restart_when_it_is_back(shared, seen):
     address = f"https://recorder.{DOMAIN}:{shared.https}/patients/7"
     nurse, physician = shared.hire(NURSE), shared.hire(PHYSICIAN)
@@ -37,12 +43,6 @@ def test_req_h29_while_the_database_is_away_nobody_comes_in_and_nothing_needs_a_
     assert physician.login(address).status == 200
     assert shared.process.pid == process and shared.process.poll() is None
     assert "login.ok" in {record["event"] for record in shared.journaled()}
-
-
-def test_a_second_process_of_the_same_node_is_refused(shared):
-    command = ("bootstrap", "--config", str(shared.file), "--registrar", "900003", "代 理")
-    told = shared.ctl(*command, client=False, expect=2)
-    assert "node demo" in str(told) and "in use by another process" in str(told)
 
 
 def test_a_wrong_password_or_a_server_that_does_not_prove_itself_is_told_and_nothing_starts(shared, tmp_path):
