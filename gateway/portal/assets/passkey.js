@@ -80,6 +80,8 @@
     event.stopPropagation();
     ask();
   }, true);
+  // Pressed before somebody listens, the form would go without an answer in it.
+  form.querySelector("button.main").disabled = false;
   addEventListener("pageshow", () => { form.elements.credential.value = ""; });
   if ("start" in form.dataset) ask();
   if ("keep" in form.dataset) setInterval(() => { if (old() && !busy) again(false); }, 15000);
