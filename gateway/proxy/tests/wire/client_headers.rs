@@ -133,3 +133,18 @@ async fn a_service_worker_script_is_refused() {
     assert_eq!(answer.status, 403);
     assert!(world.upstream.seen().is_empty());
 }
+
+#[tokio::test]
+async fn req_h14_the_assertion_that_goes_upstream_is_the_one_of_now() {
+    let world = World::new().await;
+    let nurse = world.login("000101", &["nurse"]).await;
+    for _ in 0..2 {
+        assert_eq!(world.ask("GET /page", &nurse.cookie).await.status, 200);
+    }
+    world.clock.advance(std::time::Duration::from_secs(40));
+    assert_eq!(world.ask("GET /page", &nurse.cookie).await.status, 200);
+    let seen = world.upstream.seen();
+    let told: Vec<_> = seen.iter().map(|seen| seen.header("sekimori-assertion")).collect();
+    assert!(told.iter().all(|values| values.len() == 1) && told[0] == told[1], "kept while it is good");
+    assert_ne!(told[1], told[2], "and not longer");
+}
