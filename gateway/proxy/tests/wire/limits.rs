@@ -46,6 +46,12 @@ async fn a_kept_connection_outlasts_the_deadline_of_a_head() {
     let request = format!("GET /page HTTP/1.1\r\nHost: {CHART}\r\n{}\r\n", nurse.cookie);
     assert_eq!(browser.ask(&request).await.status, 200);
     tokio::time::sleep(Duration::from_millis(1_300)).await;
+    // One that came in pieces, so that its deadline was watched.
+    let (first, second) = request.split_at(20);
+    browser.send(first).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(browser.ask(second).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
     assert_eq!(browser.ask(&request).await.status, 200);
 }
 
