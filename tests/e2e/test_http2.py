@@ -658,7 +658,7 @@ def test_a_stop_lets_requests_end_and_takes_no_new_ones(tmp_path, recorder, seen
     made.process.send_signal(signal.SIGTERM)
     line.until(lambda: line.away is not None, "GOAWAY")
     assert line.away == idle.end() == 0
-    assert not made.listens()
+    wait_until(lambda: not made.listens(), "no new connection is taken")
     gate.set()
     assert line.answer(1).status == 200
     assert line.end() == 0
